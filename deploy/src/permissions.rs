@@ -1,0 +1,148 @@
+//! The exact publish and subscribe lists of one service.
+//!
+//! There is never a deny list, a reply permission or an inbox: replies of the bus travel over subjects that name both
+//! sides. Source: spec: deploy 2.1, spec: microbus-wire 1.3.
+
+use microbus_wire::subject::{SubjectError, route_segments};
+use microbus_wire::{Hostname, Method, Plane, Trust};
+use thiserror::Error;
+
+/// What one service may publish and subscribe to: neither list is ever empty, because to the server an empty list
+/// allows everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    publish: Vec<String>,
+    subscribe: Vec<String>,
+}
+
+impl Permissions {
+    /// Returns what every service of the bus needs: to call port 888 of anybody and to answer, as itself; to serve
+    /// its own endpoints but those of port 666; to hear replies and broadcasts.
+    #[must_use]
+    pub fn of_service(plane: &Plane, host: &Hostname) -> Self {
+        let (plane, own) = (plane.as_str(), host.segment());
+        Self {
+            publish: vec![
+                format!("{plane}.safe.888.{own}.>"),
+                format!("{plane}.reply._.{own}.>"),
+            ],
+            subscribe: vec![
+                format!("{plane}.safe.*.*.{own}.>"),
+                format!("{plane}.reply._.*.{own}.*"),
+                format!("{plane}.safe.888.*.all.>"),
+            ],
+        }
+    }
+
+    /// Returns what an issuer of tokens needs: also to serve its own port 666.
+    #[must_use]
+    pub fn of_issuer(plane: &Plane, host: &Hostname) -> Self {
+        let mut permissions = Self::of_service(plane, host);
+        let (plane, own) = (plane.as_str(), host.segment());
+        permissions
+            .subscribe
+            .push(format!("{plane}.danger.666.*.{own}.>"));
+        permissions
+    }
+
+    /// Returns exactly these lists, of subject patterns.
+    ///
+    /// # Errors
+    /// [`PermissionsError::Unrestricted`] when a list is empty.
+    pub fn exactly(publish: Vec<String>, subscribe: Vec<String>) -> Result<Self, PermissionsError> {
+        if publish.is_empty() || subscribe.is_empty() {
+            return Err(PermissionsError::Unrestricted);
+        }
+        Ok(Self { publish, subscribe })
+    }
+
+    /// Also allows `host` to make `call`, unless an earlier line allows it already.
+    ///
+    /// # Errors
+    /// [`PermissionsError::Route`] when the route is no route.
+    pub fn with_call(
+        mut self,
+        plane: &Plane,
+        host: &Hostname,
+        call: &Call<'_>,
+    ) -> Result<Self, PermissionsError> {
+        let pattern = call.pattern(plane, host)?;
+        if !self.publish.iter().any(|earlier| covers(earlier, &pattern)) {
+            self.publish.retain(|earlier| !covers(&pattern, earlier));
+            self.publish.push(pattern);
+        }
+        Ok(self)
+    }
+
+    /// Returns the patterns of subjects that may be published to.
+    #[must_use]
+    pub fn publish(&self) -> &[String] {
+        &self.publish
+    }
+
+    /// Returns the patterns of subjects that may be subscribed to.
+    #[must_use]
+    pub fn subscribe(&self) -> &[String] {
+        &self.subscribe
+    }
+}
+
+/// Endpoints that a service calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The host; `None` where it is known only at run time.
+    pub host: Option<&'a Hostname>,
+    /// The port; `None` where it is known only at run time, which never reaches port 666.
+    pub port: Option<u16>,
+    /// The method; `None` where the endpoint is declared with any.
+    pub method: Option<Method>,
+    /// The path, with `{name}` for one part of it and `{name...}` for the rest.
+    pub route: &'a str,
+}
+
+impl Call<'_> {
+    fn pattern(&self, plane: &Plane, caller: &Hostname) -> Result<String, PermissionsError> {
+        let port = self
+            .port
+            .map_or_else(|| "*".to_owned(), |port| port.to_string());
+        let trust = Trust::of_port(&port);
+        let host = self.host.map_or("*", Hostname::segment);
+        let method = self.method.map_or("*", Method::as_str);
+        let path = route_segments(self.route)?;
+        let (plane, trust, caller) = (plane.as_str(), trust.as_str(), caller.segment());
+        Ok(format!(
+            "{plane}.{trust}.{port}.{caller}.{host}.*.{method}.{path}"
+        ))
+    }
+}
+
+/// Why permissions cannot be listed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PermissionsError {
+    /// A list without lines.
+    #[error("an empty list allows everything; name at least one subject in each")]
+    Unrestricted,
+    /// A route that makes no pattern.
+    #[error("the route of a call cannot be written as a subject")]
+    Route(#[from] SubjectError),
+}
+
+/// Tells whether every subject under `narrow` falls under `broad` as well.
+///
+/// A `*` never covers a `>`, wherever it stands: the peer's generator drops the broader grant there.
+fn covers(broad: &str, narrow: &str) -> bool {
+    let mut segments = narrow.split('.');
+    for allowed in broad.split('.') {
+        match (allowed, segments.next()) {
+            (_, None) => return false,
+            (">", Some(_)) => return true,
+            ("*", Some(segment)) if segment != ">" => {}
+            (allowed, Some(segment)) if allowed == segment => {}
+            (_, Some(_)) => return false,
+        }
+    }
+    segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests;
