@@ -206,6 +206,22 @@ impl KeyRing {
         set
     }
 
+    /// Returns how long tokens of each published key can still live, for those who serve the keys when we are gone.
+    ///
+    /// A key that signs, or is about to, can be the key of a token that lives for the whole retention from now.
+    #[must_use]
+    pub fn lives(&self, now: Instant) -> Vec<(KeyId, Duration)> {
+        let held = self.next.iter().chain(&self.active);
+        let held = held.map(|held| (held.key.id().clone(), self.policy.retention));
+        let retired = self.retired.iter().map(|retired| {
+            (
+                retired.jwk.id().clone(),
+                retired.until.saturating_duration_since(now),
+            )
+        });
+        held.chain(retired).collect()
+    }
+
     /// Returns when [`KeyRing::advance`] or [`KeyRing::rotation_due`] will have something new to
     /// say; none if never. A time that is past means at once.
     #[must_use]

@@ -1,0 +1,183 @@
+//! One instance of a service on one connection: it asks, and it answers.
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::handler::Route;
+use crate::identity::Identity;
+use crate::in_flight::Limits;
+use crate::outgoing::{Outgoing, RequestError};
+use crate::requester::Requester;
+use crate::responder::{Responder, ResponderSettings, SubscribeError};
+use microbus_wire::budget::{IN_PROCESS_ROUND_TRIP, network_round_trip};
+use microbus_wire::call::CallError;
+use microbus_wire::fragment::{FragmentSizeError, fragment_size};
+use microbus_wire::frame::Response;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An instance on the bus.
+pub struct Connector {
+    connection: Connection,
+    identity: Identity,
+    requester: Arc<Requester>,
+    responder: Arc<Responder>,
+    round_trip: Duration,
+    fragment_size: usize,
+}
+
+/// Why a connector could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The broker takes only very small messages.
+    #[error(transparent)]
+    FragmentSize(#[from] FragmentSizeError),
+    /// The subscription to our own answers failed.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+}
+
+/// How answers that report a failure look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failures {
+    /// With details, indented: for a developer's machine.
+    Revealed,
+    /// With a fixed text per cause, on one line: 4xx texts reach browsers.
+    Redacted,
+}
+
+impl Connector {
+    /// Measures the round trip, subscribes to our own answers and starts handling.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(
+        connection: Connection,
+        identity: Identity,
+        failures: Failures,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let fragment_size = fragment_size(connection.max_payload())?;
+        let requester =
+            Requester::start(connection.clone(), identity.clone(), Arc::clone(&clock)).await?;
+        let round_trip = if connection.is_in_process() {
+            IN_PROCESS_ROUND_TRIP
+        } else {
+            let began = clock.now();
+            let passed = tokio::time::timeout(MEASURING, requester.barrier()).await;
+            let measured = matches!(passed, Ok(Ok(()))).then(|| clock.now() - began);
+            network_round_trip(measured, connection.known_servers().await)
+        };
+        let settings = ResponderSettings {
+            round_trip,
+            fragment_size,
+            reveal: failures == Failures::Revealed,
+            limits: Limits::DEFAULT,
+        };
+        let responder = Responder::start(connection.clone(), identity.clone(), settings, clock);
+        Ok(Arc::new(Self {
+            connection,
+            identity,
+            requester,
+            responder,
+            round_trip,
+            fragment_size,
+        }))
+    }
+
+    /// Returns who this is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns the connection.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Returns the estimate of a round trip, measured once when this was opened (spec: microbus-wire 1.4).
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip
+    }
+
+    /// Asks one instance and waits for its answer.
+    ///
+    /// # Errors
+    /// [`RequestError`]; an error that was the answer is [`CallError::Remote`].
+    pub async fn request(&self, outgoing: Outgoing) -> Result<Response, RequestError> {
+        self.requester
+            .unicast(outgoing, self.round_trip, self.fragment_size)
+            .await
+    }
+
+    /// Asks all who listen and collects their answers; nobody is an empty list.
+    ///
+    /// # Errors
+    /// [`RequestError`] when the call could not be made.
+    pub async fn multicast(
+        &self,
+        outgoing: &Outgoing,
+    ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
+        self.requester
+            .multicast(outgoing, self.round_trip, self.fragment_size)
+            .await
+    }
+
+    /// Forgets who answers multicasts to these hosts: somebody new subscribed there.
+    pub fn forget_responders(&self, hosts: &[String]) {
+        self.requester.forget_responders(hosts);
+    }
+
+    /// Subscribes an endpoint at every slot of this instance.
+    ///
+    /// # Errors
+    /// [`SubscribeError`].
+    pub async fn subscribe(&self, route: Route) -> Result<(), SubscribeError> {
+        self.responder.subscribe(route).await
+    }
+
+    /// Returns after the broker has processed everything that was sent before, or after two round trips at the least
+    /// half a second, whichever comes first: a broker that is away processes nothing.
+    pub async fn settle(&self) {
+        let patience = self.round_trip.saturating_mul(2).max(LEAST_PATIENCE);
+        // Nothing depends on which of the two it was.
+        drop(tokio::time::timeout(patience, self.requester.barrier()).await);
+    }
+
+    /// Ends the endpoints that `which` chooses; requests that the broker delivered before are still answered.
+    pub async fn leave(&self, which: impl Fn(&Route) -> bool) {
+        self.responder.leave(which, self.settle()).await;
+    }
+
+    /// Waits until every request that was heard is answered.
+    pub async fn drained(&self) {
+        self.responder.drained().await;
+    }
+
+    /// Returns how many requests were heard and not answered yet.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.responder.in_flight()
+    }
+
+    /// Returns how many requests were answered 503 because too much was in flight.
+    #[must_use]
+    pub fn overload_refusals(&self) -> u64 {
+        self.responder.overload_refusals()
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connector")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+const MEASURING: Duration = Duration::from_secs(2);
+const LEAST_PATIENCE: Duration = Duration::from_millis(500);

@@ -1,0 +1,211 @@
+//! What answers requests, and what it is given and gives back.
+
+use crate::failure::Failure;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use microbus_wire::frame::Request;
+use microbus_wire::header::{self, Headers};
+use microbus_wire::subject::Method;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An endpoint: where it is subscribed and what answers there.
+#[derive(Clone)]
+pub struct Route {
+    /// Name in logs and metrics, such as `Mint`.
+    pub name: &'static str,
+    /// Whose host it answers for.
+    pub scope: Scope,
+    /// Port, such as `888`.
+    pub port: u16,
+    /// Method of the subscription; `None` is any.
+    pub method: Option<Method>,
+    /// Path, such as `/mint`.
+    pub path: &'static str,
+    /// Whether one replica answers (a queue group of the host name), or all.
+    pub delivery: Delivery,
+    /// Whether it is answered even when more is in flight than should be.
+    pub urgency: Urgency,
+    /// What answers.
+    pub handler: Arc<dyn Handler>,
+}
+
+/// Whose host a [`Route`] answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Our own host name.
+    Own,
+    /// `all`: broadcasts.
+    All,
+}
+
+/// Which replicas hear a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// One of them: they share a queue group.
+    One,
+    /// Every one.
+    Every,
+}
+
+/// Whether a request may be shed under overload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// 503 at once when too much is in flight.
+    Sheddable,
+    /// Shed only at twice that: one error of any replica fails the whole JWK Set of a Go replica.
+    Exempt,
+}
+
+/// Answers requests. Called on the connection's own thread: it must not block and should take microseconds.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers `request`, now or later. A panic becomes a 500 of this request alone.
+    fn handle(&self, request: Incoming) -> Handling;
+}
+
+impl<F: Fn(Incoming) -> Handling + Send + Sync + 'static> Handler for F {
+    fn handle(&self, request: Incoming) -> Handling {
+        self(request)
+    }
+}
+
+/// A request's answer, or the promise of one.
+pub enum Handling {
+    /// Here it is.
+    Done(Answer),
+    /// It takes something slow; cut off with 408 at the request's deadline.
+    Later(BoxFuture<'static, Answer>),
+}
+
+/// A reply, or why there is none.
+pub type Answer = Result<Reply, Failure>;
+
+/// What a handler replies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if there is one to name.
+    pub content_type: Option<&'static str>,
+    /// Further headers, in canonical form.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// Makes a 200 with a JSON body.
+    #[must_use]
+    pub fn json(body: impl Into<Bytes>) -> Self {
+        Self {
+            status: 200,
+            content_type: Some("application/json"),
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    /// Makes a reply without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            content_type: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// A whole request: fragments joined, sender known from the subject, time budget judged.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    pub(crate) frame: Request,
+    pub(crate) from_host: String,
+    pub(crate) budget: Duration,
+    pub(crate) budget_given: bool,
+    pub(crate) deadline: Instant,
+}
+
+impl Incoming {
+    /// Returns the method of the message, which need not be the one of its subject.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.frame.method
+    }
+
+    /// Returns the decoded path.
+    #[must_use]
+    pub fn path(&self) -> Cow<'_, str> {
+        self.frame.path()
+    }
+
+    /// Returns the query as it was written.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.frame.query()
+    }
+
+    /// Returns the first value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.frame.headers.get(name)
+    }
+
+    /// Returns the body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.frame.body
+    }
+
+    /// Returns the host that sent this, as the broker vouches for it in the subject.
+    #[must_use]
+    pub fn from_host(&self) -> &str {
+        &self.from_host
+    }
+
+    /// Returns the message ID.
+    #[must_use]
+    pub fn message_id(&self) -> &str {
+        self.header(header::MESSAGE_ID).unwrap_or_default()
+    }
+
+    /// Returns the time budget in force: 20 s where none was given, at most 15 min.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// Returns the time budget only if the request carried a valid one.
+    #[must_use]
+    pub fn given_budget(&self) -> Option<Duration> {
+        self.budget_given.then_some(self.budget)
+    }
+
+    /// Returns when an answer comes too late.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Returns how deep this call is nested; 0 when the header is absent or malformed.
+    #[must_use]
+    pub fn call_depth(&self) -> u32 {
+        self.header(header::CALL_DEPTH)
+            .and_then(|depth| depth.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// Returns the trace ID of the W3C context: 32 lowercase hex digits, not all zeros.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        let id = self.header(header::TRACEPARENT)?.split('-').nth(1)?;
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
+    }
+
+    pub(crate) fn headers(&self) -> &Headers {
+        &self.frame.headers
+    }
+}

@@ -1,0 +1,437 @@
+use super::*;
+use crate::clock::{FakeClock, SystemClock};
+use crate::handler::{Answer, Delivery, Reply};
+use bytes::Bytes;
+use microbus_wire::frame::Response;
+use microbus_wire::host::Hostname;
+use microbus_wire::id::InstanceId;
+use microbus_wire::locality::Locality;
+use microbus_wire::subject::Plane;
+use microbus_wire::trace::TracedError;
+use std::time::SystemTime;
+
+mod fragments;
+mod leaving;
+
+const MINT: &str = "microbus.danger.666.tester_client.access_token_core._.POST.mint";
+const REPLY: &str = "microbus.reply._.access_token_core.tester_client.id-abcdefghij";
+const CALLER: [(&str, &str); 2] = [
+    ("Microbus-From-Id", "id-abcdefghij"),
+    ("Microbus-Msg-Id", "D05aNIKi"),
+];
+const ROUND_TRIP: Duration = Duration::from_millis(10);
+/// Longer than anything in these tests takes; time is paused.
+const LONG: Duration = Duration::from_secs(60 * 60);
+
+/// A responder, a raw caller beside it, and a tap on everything that is sent.
+struct Bench {
+    connection: Connection,
+    responder: Arc<Responder>,
+    tap: Subscription,
+}
+
+struct Setup {
+    settings: ResponderSettings,
+    locality: Option<Locality>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            settings: ResponderSettings {
+                round_trip: ROUND_TRIP,
+                fragment_size: 1 << 20,
+                reveal: false,
+                limits: Limits::DEFAULT,
+            },
+            locality: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl Setup {
+    async fn start(self) -> Bench {
+        let connection = Connection::in_process();
+        let identity = Identity {
+            plane: Plane::default(),
+            hostname: Hostname::parse("access.token.core").unwrap(),
+            version: 4,
+            instance: InstanceId::parse("id-gsw2gftqlx").unwrap(),
+            locality: self.locality,
+        };
+        let tap = connection.subscribe(">".to_owned(), None).await.unwrap();
+        let responder = Responder::start(connection.clone(), identity, self.settings, self.clock);
+        Bench {
+            connection,
+            responder,
+            tap,
+        }
+    }
+}
+
+impl Bench {
+    async fn serve(
+        self,
+        path: &'static str,
+        delivery: Delivery,
+        urgency: Urgency,
+        handler: impl Fn(Incoming) -> Handling + Send + Sync + 'static,
+    ) -> Self {
+        let route = Route {
+            name: "Test",
+            scope: Scope::Own,
+            port: 666,
+            method: None,
+            path,
+            delivery,
+            urgency,
+            handler: Arc::new(handler),
+        };
+        self.responder.subscribe(route).await.unwrap();
+        self
+    }
+
+    async fn mint(self, handler: impl Fn(Incoming) -> Handling + Send + Sync + 'static) -> Self {
+        self.serve("/mint", Delivery::One, Urgency::Sheddable, handler)
+            .await
+    }
+
+    async fn send(&self, subject: &str, payload: impl Into<Bytes>) {
+        let payload = payload.into();
+        self.connection
+            .publish(subject.to_owned(), payload)
+            .await
+            .unwrap();
+    }
+
+    /// Returns all that was sent, requests left out, until nothing more happens.
+    async fn heard(&mut self) -> Vec<(String, Response)> {
+        let mut heard = Vec::new();
+        while let Ok(Some(message)) = tokio::time::timeout(LONG, self.tap.next()).await {
+            if let Ok(response) = Response::parse(&message.payload) {
+                heard.push((message.subject.to_string(), response));
+            }
+        }
+        heard
+    }
+
+    /// Returns the answers, acks left out.
+    async fn answers(&mut self) -> Vec<Response> {
+        let heard = self.heard().await.into_iter();
+        heard
+            .map(|(_, response)| response)
+            .filter(|response| response.op_code() != Some(header::OpCode::Ack))
+            .collect()
+    }
+
+    async fn statuses(&mut self) -> Vec<u16> {
+        let answers = self.answers().await;
+        answers.iter().map(|answer| answer.status).collect()
+    }
+}
+
+fn request_to(path: &str, headers: &[(&str, &str)], body: &str) -> Bytes {
+    let mut text = format!(
+        "POST https://access.token.core:666{path} HTTP/1.1\r\nHost: access.token.core:666\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    format!("{text}\r\n{body}").into()
+}
+
+fn request(more: &[(&str, &str)]) -> Bytes {
+    request_to("/mint", &[&CALLER, more].concat(), "{}")
+}
+
+fn ok(body: impl Into<Bytes>) -> Handling {
+    Handling::Done(Ok(Reply::json(body)))
+}
+
+fn error_text(answer: &Response) -> String {
+    assert_eq!(answer.op_code(), Some(header::OpCode::Err));
+    TracedError::decode(&answer.body).error
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ack_comes_first_and_both_go_to_the_caller_with_the_same_queue() {
+    for (delivery, queue) in [
+        (Delivery::One, Some("access.token.core")),
+        (Delivery::Every, None),
+    ] {
+        let mut bench = Setup::default()
+            .start()
+            .await
+            .serve("/mint", delivery, Urgency::Sheddable, |_| ok("{}"))
+            .await;
+        bench.send(MINT, request(&[])).await;
+        let heard = bench.heard().await;
+        let seen: Vec<_> = heard
+            .iter()
+            .map(|(subject, response)| (subject.as_str(), response.status, response.op_code()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (REPLY, 202, Some(header::OpCode::Ack)),
+                (REPLY, 200, Some(header::OpCode::Res))
+            ]
+        );
+        for (_, response) in &heard {
+            assert_eq!(response.headers.get(header::QUEUE), queue);
+            assert_eq!(response.headers.get(header::MESSAGE_ID), Some("D05aNIKi"));
+            assert_eq!(response.headers.get(header::FROM_ID), Some("id-gsw2gftqlx"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_or_attributed_gets_neither_ack_nor_answer() {
+    let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
+    let foo = String::from_utf8(request(&[]).to_vec())
+        .unwrap()
+        .replacen("POST", "FOO", 1);
+    for payload in [
+        Bytes::from("not HTTP"),
+        Bytes::new(),
+        foo.into(),
+        request_to("/mint", &CALLER[..1], "{}"),
+        request_to("/mint", &CALLER[1..], "{}"),
+        request_to("/mint", &[CALLER[0], ("Microbus-Msg-Id", "")], "{}"),
+    ] {
+        bench.send(MINT, payload).await;
+    }
+    assert_eq!(bench.heard().await, []);
+    assert_eq!(bench.responder.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_could_lead_an_answer_astray_gets_nothing() {
+    let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
+    for id in ["id-a.b", "*", ">", "id-a b", "id-a\tb", "id%2e"] {
+        let headers = [("Microbus-From-Id", id), CALLER[1]];
+        bench.send(MINT, request_to("/mint", &headers, "{}")).await;
+    }
+    assert_eq!(bench.heard().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sender_is_whom_the_subject_names_and_not_whom_the_header_names() {
+    let mut bench = Setup::default()
+        .start()
+        .await
+        .mint(|request| ok(request.from_host().to_owned()))
+        .await;
+    bench
+        .send(
+            MINT,
+            request(&[("Microbus-From-Host", "http.ingress.core")]),
+        )
+        .await;
+    let heard = bench.heard().await;
+    assert!(heard.iter().all(|(subject, _)| subject == REPLY));
+    assert_eq!(heard[1].1.body, "tester.client");
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_are_tamed_and_one_of_a_round_trip_is_too_short() {
+    for (header, status, seconds) in [
+        (None, 200, "20"),
+        (Some("-5s"), 200, "20"),
+        (Some("0"), 200, "20"),
+        (Some("soon"), 200, "20"),
+        (Some("99999999999999999999"), 200, "20"),
+        (Some("100h"), 200, "900"),
+        (Some("5000"), 200, "5"),
+        (Some("11ms"), 200, "0"),
+        (Some("10ms"), 408, ""),
+        (Some("1ms"), 408, ""),
+    ] {
+        let mut bench = Setup::default()
+            .start()
+            .await
+            .mint(|request| ok(request.budget().as_secs().to_string()))
+            .await;
+        let headers: Vec<_> = header
+            .map(|budget| ("Microbus-Time-Budget", budget))
+            .into_iter()
+            .collect();
+        bench.send(MINT, request(&headers)).await;
+        let answers = bench.answers().await;
+        assert_eq!(answers.len(), 1, "{header:?}");
+        assert_eq!(answers[0].status, status, "{header:?}");
+        if status == 200 {
+            assert_eq!(answers[0].body, seconds, "{header:?}");
+        } else {
+            assert_eq!(error_text(&answers[0]), "timeout");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waited_past_its_budget_is_not_handled() {
+    let clock = Arc::new(FakeClock::at(SystemTime::UNIX_EPOCH));
+    let setup = Setup {
+        clock: Arc::<FakeClock>::clone(&clock),
+        ..Setup::default()
+    };
+    let runs = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&runs);
+    let slow = move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        clock.advance(Duration::from_secs(30));
+        ok("{}")
+    };
+    let mut bench = setup.start().await.mint(slow).await;
+    bench.send(MINT, request(&[])).await;
+    bench.send(MINT, request(&[])).await;
+    assert_eq!(bench.statuses().await, [200, 408]);
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_one_500_and_the_next_request_is_answered() {
+    let mut bench = Setup::default()
+        .start()
+        .await
+        .mint(|request| match request.query() {
+            "now" => panic!("planted {}", 1),
+            "later" => Handling::Later(Box::pin(async { panic!("planted") })),
+            _ => ok("{}"),
+        })
+        .await;
+    for path in ["/mint?now", "/mint?later", "/mint"] {
+        bench.send(MINT, request_to(path, &CALLER, "{}")).await;
+    }
+    let answers = bench.answers().await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 500, 500]);
+    for failure in answers.iter().filter(|answer| answer.status == 500) {
+        assert_eq!(error_text(failure), "internal error");
+    }
+    assert_eq!(bench.responder.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_of_a_failure_are_shown_only_where_they_may_be() {
+    for (reveal, text, lines) in [(false, "public", 1), (true, "detail", 6)] {
+        let mut setup = Setup::default();
+        setup.settings.reveal = reveal;
+        let failing = |_| {
+            let failure = Failure::new(ErrorStatus::BAD_REQUEST, "public");
+            Handling::Done(Answer::Err(failure.with_detail("detail")))
+        };
+        let mut bench = setup.start().await.mint(failing).await;
+        bench.send(MINT, request(&[])).await;
+        let answers = bench.answers().await;
+        assert_eq!((answers.len(), answers[0].status), (1, 400));
+        assert_eq!(error_text(&answers[0]), text);
+        let body = std::str::from_utf8(&answers[0].body).unwrap();
+        assert_eq!(body.lines().count(), lines, "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_the_bound_a_request_is_shed_at_once_unless_it_is_exempt() {
+    for limits in [
+        Limits {
+            requests: 2,
+            bytes: usize::MAX,
+        },
+        Limits {
+            requests: usize::MAX,
+            bytes: 2 * request(&[]).len(),
+        },
+    ] {
+        let mut setup = Setup::default();
+        setup.settings.limits = limits;
+        let mut bench = setup
+            .start()
+            .await
+            .mint(|_| Handling::Later(Box::pin(std::future::pending())))
+            .await
+            .serve("/jwks", Delivery::One, Urgency::Exempt, |_| ok("{}"))
+            .await;
+        for _ in 0..3 {
+            bench.send(MINT, request(&[])).await;
+        }
+        let keys = MINT.replace("mint", "jwks");
+        bench.send(&keys, request(&[])).await;
+        let statuses = bench.statuses().await;
+        assert_eq!(statuses, [503, 200, 408, 408]);
+        assert_eq!(bench.responder.overload_refusals(), 1);
+        bench.send(MINT, request(&[])).await;
+        assert_eq!(bench.statuses().await, [408], "there is room again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_cut_off_one_round_trip_before_its_caller_gives_up() {
+    let mut bench = Setup::default()
+        .start()
+        .await
+        .mint(|_| Handling::Later(Box::pin(std::future::pending())))
+        .await;
+    let began = tokio::time::Instant::now();
+    bench
+        .send(MINT, request(&[("Microbus-Time-Budget", "5s")]))
+        .await;
+    let mut answer = bench.tap.next().await.unwrap();
+    while Response::parse(&answer.payload).map_or(202, |response| response.status) == 202 {
+        answer = bench.tap.next().await.unwrap();
+    }
+    assert_eq!(Response::parse(&answer.payload).unwrap().status, 408);
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(4990) && took < Duration::from_secs(5),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_a_handler_set_are_sent() {
+    let reply = || Reply {
+        headers: vec![("Cache-Control", "no-store")],
+        ..Reply::json("{}")
+    };
+    let mut bench = Setup::default()
+        .start()
+        .await
+        .mint(move |_| Handling::Done(Ok(reply())))
+        .await;
+    bench.send(MINT, request(&[])).await;
+    let answers = bench.answers().await;
+    assert_eq!(answers[0].headers.get("Cache-Control"), Some("no-store"));
+    assert_eq!(answers[0].headers.get(header::MESSAGE_ID), Some("D05aNIKi"));
+    assert_eq!(answers[0].body, "{}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_is_heard_at_each_slot_of_its_instance_and_at_no_other() {
+    let setup = Setup {
+        locality: Some(Locality::parse("us-west-1").unwrap()),
+        ..Setup::default()
+    };
+    let mut bench = setup.start().await.mint(|_| ok("{}")).await;
+    for (slot, answered) in [
+        ("_", true),
+        ("id-gsw2gftqlx", true),
+        ("loc-us", true),
+        ("loc-us-west", true),
+        ("loc-us-west-1", true),
+        ("loc-us-east", false),
+        ("id-abcdefghij", false),
+    ] {
+        let subject = MINT.replace("._.", &format!(".{slot}."));
+        bench.send(&subject, request(&[])).await;
+        let answers = bench.answers().await;
+        assert_eq!(answers.len(), usize::from(answered), "{slot}");
+        for answer in answers {
+            assert_eq!(answer.headers.get(header::LOCALITY), Some("us-west-1"));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What is remembered of one issuer's keys. Pure: time is handed in.
+
+use microbus_token::{JwkSet, KeyId, VerifyingKey};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Keys of one issuer as this process knows them.
+#[derive(Debug)]
+pub(crate) struct KeyCache {
+    keys: HashMap<KeyId, CachedKey>,
+    /// Key IDs that the last fetches did not know, and until when not to ask again.
+    unknown: HashMap<KeyId, Instant>,
+    /// How long a key that is published no more still verifies.
+    keep_vanished: Duration,
+    /// At most one successful fetch a second: whoever needs one sooner waits for its turn.
+    next_fetch: Option<Instant>,
+    /// After a failed fetch nobody asks before this.
+    backed_off_until: Option<Instant>,
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct CachedKey {
+    key: VerifyingKey,
+    /// Set once the key is published no more.
+    gone_at: Option<Instant>,
+}
+
+/// What is known of a key ID.
+#[derive(Debug)]
+pub enum Lookup {
+    /// The key.
+    Known(VerifyingKey),
+    /// Nothing, and asking the issuer may tell more, but not before this.
+    Fetch(Instant),
+    /// Nothing, and the issuer was asked just now.
+    Unknown,
+}
+
+impl KeyCache {
+    pub(crate) fn new(keep_vanished: Duration) -> Self {
+        Self {
+            keys: HashMap::new(),
+            unknown: HashMap::new(),
+            keep_vanished,
+            next_fetch: None,
+            backed_off_until: None,
+            failures: 0,
+        }
+    }
+
+    pub(crate) fn lookup(&self, id: &KeyId, now: Instant) -> Lookup {
+        let usable = |cached: &&CachedKey| cached.gone_at.is_none_or(|gone_at| now < gone_at);
+        if let Some(cached) = self.keys.get(id).filter(usable) {
+            return Lookup::Known(cached.key.clone());
+        }
+        let asked = self.unknown.get(id).is_some_and(|until| now < *until);
+        let backed_off = self.backed_off_until.is_some_and(|until| now < until);
+        if asked || backed_off {
+            return Lookup::Unknown;
+        }
+        Lookup::Fetch(self.next_fetch.map_or(now, |next| next.max(now)))
+    }
+
+    /// Takes over a fetched set as a whole; `wanted` is who asked for it.
+    pub(crate) fn replace(&mut self, set: &JwkSet, wanted: &KeyId, now: Instant) {
+        self.failures = 0;
+        self.backed_off_until = None;
+        self.next_fetch = Some(now + FETCH_INTERVAL);
+        self.keys
+            .retain(|_, cached| cached.gone_at.is_none_or(|gone_at| now < gone_at));
+        let gone_at = now + self.keep_vanished;
+        for cached in self.keys.values_mut() {
+            cached.gone_at.get_or_insert(gone_at);
+        }
+        for jwk in set.iter() {
+            let key = jwk.key().clone();
+            self.keys
+                .insert(jwk.id().clone(), CachedKey { key, gone_at: None });
+        }
+        self.unknown.clear();
+        if !self.keys.contains_key(wanted) {
+            self.remember_unknown(wanted, now);
+        }
+    }
+
+    /// Notes that a fetch failed; the next one is tried later each time.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        let backoff = FIRST_BACKOFF
+            .saturating_mul(1 << self.failures.min(5))
+            .min(LONGEST_BACKOFF);
+        self.failures = self.failures.saturating_add(1);
+        self.backed_off_until = Some(now + backoff);
+    }
+
+    fn remember_unknown(&mut self, id: &KeyId, now: Instant) {
+        if self.unknown.len() < MOST_UNKNOWN {
+            self.unknown.insert(id.clone(), now + FETCH_INTERVAL);
+        }
+    }
+}
+
+/// At most one fetch per issuer in this time.
+const FETCH_INTERVAL: Duration = Duration::from_secs(1);
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+const MOST_UNKNOWN: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use microbus_token::{Jwk, SigningKey};
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+
+    fn key(seed: u64) -> SigningKey {
+        SigningKey::generate(&mut StdRng::seed_from_u64(seed)).unwrap()
+    }
+
+    fn set(keys: &[&SigningKey]) -> JwkSet {
+        let mut set = JwkSet::default();
+        keys.iter().for_each(|key| set.push(Jwk::of(key)).unwrap());
+        set
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an Instant can only be got by reading one"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_key_is_fetched_once_and_then_known() {
+        let (now, signer) = (start(), key(1));
+        let mut cache = KeyCache::new(Duration::ZERO);
+        assert!(matches!(cache.lookup(signer.id(), now), Lookup::Fetch(_)));
+        cache.replace(&set(&[&signer]), signer.id(), now);
+        assert!(matches!(cache.lookup(signer.id(), now), Lookup::Known(_)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_asked_for_once_a_second() {
+        let (now, stranger) = (start(), key(2));
+        let mut cache = KeyCache::new(Duration::ZERO);
+        cache.replace(&set(&[]), stranger.id(), now);
+        assert!(matches!(cache.lookup(stranger.id(), now), Lookup::Unknown));
+        let later = now + FETCH_INTERVAL;
+        assert!(matches!(
+            cache.lookup(stranger.id(), later),
+            Lookup::Fetch(_)
+        ));
+    }
+
+    #[test]
+    fn another_unknown_key_waits_for_the_next_fetch_instead_of_being_refused() {
+        let (now, stranger, fresh) = (start(), key(2), key(3));
+        let mut cache = KeyCache::new(Duration::ZERO);
+        cache.replace(&set(&[]), stranger.id(), now);
+        let Lookup::Fetch(at) = cache.lookup(fresh.id(), now) else {
+            panic!("refused")
+        };
+        assert_eq!(at, now + FETCH_INTERVAL);
+    }
+
+    #[test]
+    fn a_vanished_key_verifies_as_long_as_its_issuers_rule_says() {
+        let (now, signer) = (start(), key(1));
+        for (keep, after, known) in [(0, 0, false), (900, 899, true), (900, 900, false)] {
+            let mut cache = KeyCache::new(Duration::from_secs(keep));
+            cache.replace(&set(&[&signer]), signer.id(), now);
+            cache.replace(&set(&[]), signer.id(), now);
+            let then = now + Duration::from_secs(after);
+            let found = matches!(cache.lookup(signer.id(), then), Lookup::Known(_));
+            assert_eq!(found, known, "kept {keep} s, asked after {after} s");
+        }
+    }
+
+    #[test]
+    fn failures_back_off_up_to_five_seconds() {
+        let (mut now, stranger) = (start(), key(2));
+        let mut cache = KeyCache::new(Duration::ZERO);
+        for backoff in [250, 500, 1000, 2000, 4000, 5000, 5000] {
+            cache.failed(now);
+            let almost = now + Duration::from_millis(backoff - 1);
+            assert!(matches!(
+                cache.lookup(stranger.id(), almost),
+                Lookup::Unknown
+            ));
+            now += Duration::from_millis(backoff);
+            assert!(matches!(cache.lookup(stranger.id(), now), Lookup::Fetch(_)));
+        }
+    }
+
+    #[test]
+    fn the_memory_of_unknown_keys_is_bounded() {
+        let now = start();
+        let mut cache = KeyCache::new(Duration::ZERO);
+        for seed in 0..2 * MOST_UNKNOWN {
+            cache.remember_unknown(&KeyId::parse(&format!("k{seed}")).unwrap(), now);
+        }
+        assert_eq!(cache.unknown.len(), MOST_UNKNOWN);
+    }
+}
