@@ -1,0 +1,304 @@
+//! Fetches the configuration and puts it in force, at start and whenever it is refreshed.
+//!
+//! Source: spec: microbus-wire 8.1, 8.2, 13.11, 13.13.
+
+use crate::deployment::{ConfigurationSource, Surroundings};
+use crate::files;
+use crate::metrics::Metrics;
+use crate::property::Rule;
+use crate::service::{Profile, Service};
+use crate::settings::{self, Resolution, Settings, Texts};
+use microbus_bus::{Connector, Failure, Incoming, Outgoing, RequestError};
+use microbus_wire::address::Address;
+use microbus_wire::status::ErrorStatus;
+use microbus_wire::subject::Method;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+/// The configuration of one process.
+pub(crate) struct Configuration {
+    profile: &'static Profile,
+    source: ConfigurationSource,
+    directory: PathBuf,
+    /// In LOCAL a configurator that does not answer is no reason not to start.
+    forgiving: bool,
+    /// Whether a credential restricts us: then the broker refuses the old port of the configurator anyway.
+    restricted: bool,
+    service: Arc<dyn Service>,
+    metrics: Arc<Metrics>,
+    in_force: Mutex<InForce>,
+    /// What the environment says, which the files override.
+    environment: Texts,
+    /// Told of each change that was put in force.
+    pub(crate) changed: Notify,
+    /// Whether a retry of a failed refresh is on its way.
+    retrying: AtomicBool,
+}
+
+struct InForce {
+    settings: Option<Settings>,
+    files: Texts,
+}
+
+/// Why there is no configuration to start with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigurationError {
+    #[error(
+        "the configurator does not answer ({0}); start configurator.core, or set MICROBUS_CONFIGURATION=files to use this process's own files alone"
+    )]
+    Configurator(#[source] RequestError),
+    /// The parser's own text may quote the answer, in which keys are.
+    #[error("the configurator's answer is not understood at line {line}, column {column}")]
+    Answer { line: usize, column: usize },
+    #[error("a default breaks its own rule: {0}")]
+    Default(#[source] crate::property::InvalidValue),
+    #[error("{0}")]
+    Service(#[source] Failure),
+}
+
+#[derive(Default, Deserialize)]
+struct ValuesAnswer {
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+}
+
+impl Configuration {
+    pub(crate) fn new(
+        profile: &'static Profile,
+        surroundings: &Surroundings,
+        environment: Texts,
+        files: Texts,
+        service: Arc<dyn Service>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            profile,
+            source: surroundings.configuration,
+            directory: surroundings.directory.clone(),
+            forgiving: surroundings.deployment.is_local(),
+            restricted: surroundings.has_credentials(),
+            service,
+            metrics,
+            environment,
+            in_force: Mutex::new(InForce {
+                settings: None,
+                files,
+            }),
+            changed: Notify::new(),
+            retrying: AtomicBool::new(false),
+        }
+    }
+
+    /// Fetches and puts in force what to start with, and logs each value.
+    pub(crate) async fn start(
+        &self,
+        connector: &Connector,
+        budget: Duration,
+    ) -> Result<(), ConfigurationError> {
+        let mut in_force = self.in_force.lock().await;
+        let remote = match self
+            .remote(connector, |request| request.within(budget))
+            .await
+        {
+            Ok(remote) => remote,
+            Err(ConfigurationError::Configurator(error)) if self.forgiving => {
+                tracing::warn!(error = %error, "No configurator: files and defaults serve");
+                Texts::new()
+            }
+            Err(error) => return Err(error),
+        };
+        let resolution = settings::resolve(self.profile.properties, &in_force.files, &remote, None)
+            .map_err(ConfigurationError::Default)?;
+        self.report(&resolution);
+        self.service
+            .configure(&resolution.settings)
+            .map_err(ConfigurationError::Service)?;
+        for property in self.profile.properties {
+            let shown = resolution
+                .changed
+                .iter()
+                .find(|(name, _)| *name == property.name)
+                .map_or_else(
+                    || property.show(property.default),
+                    |(_, shown)| shown.clone(),
+                );
+            tracing::info!(name = property.name, value = shown, "Config");
+        }
+        in_force.settings = Some(resolution.settings);
+        Ok(())
+    }
+
+    /// Fetches again and puts in force what changed. What fails changes nothing and is tried again by itself.
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        connector: &Arc<Connector>,
+        inbound: Option<&Incoming>,
+    ) -> Result<(), Failure> {
+        let refreshed = self.try_refresh(connector, inbound).await;
+        if refreshed.is_err() {
+            self.retry_later(connector);
+        }
+        refreshed
+    }
+
+    async fn try_refresh(
+        &self,
+        connector: &Connector,
+        inbound: Option<&Incoming>,
+    ) -> Result<(), Failure> {
+        let mut in_force = self.in_force.lock().await;
+        let within = |request: Outgoing| match inbound {
+            Some(inbound) => request.on_behalf_of(inbound),
+            None => request,
+        };
+        let remote = self.remote(connector, within).await.map_err(failure)?;
+        self.reread_files(&mut in_force);
+        let InForce {
+            settings: before,
+            files,
+        } = &*in_force;
+        let resolution =
+            settings::resolve(self.profile.properties, files, &remote, before.as_ref())
+                .map_err(|error| failure(ConfigurationError::Default(error)))?;
+        self.report(&resolution);
+        // Without one of the keys the others may be the wrong ones to sign with: then nothing changes.
+        if let Some(bad) = resolution.refused.iter().find(|refused| refused.is_key()) {
+            let failure = Failure::new(ErrorStatus::INTERNAL, "invalid configuration value");
+            return Err(failure.with_detail(bad));
+        }
+        if resolution.changed.is_empty() {
+            return Ok(());
+        }
+        self.service.configure(&resolution.settings)?;
+        for (name, value) in &resolution.changed {
+            tracing::info!(name, value, "Config updated");
+        }
+        in_force.settings = Some(resolution.settings);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Takes the files over if they are valid as a whole; else the values read before stay.
+    fn reread_files(&self, in_force: &mut InForce) {
+        let read = files::read(
+            &self.directory,
+            self.profile.issuer.host(),
+            self.profile.properties,
+        );
+        let mut problems = read.problems;
+        let values = settings::layered(&self.environment, read.values);
+        if let Err(invalid) = settings::check_files(self.profile.properties, &values) {
+            problems.extend(invalid.iter().map(ToString::to_string));
+        }
+        for problem in &problems {
+            tracing::error!(
+                error = problem,
+                "Invalid config file, keeping the values read before"
+            );
+        }
+        log_skipped(&read.skipped);
+        if problems.is_empty() {
+            in_force.files = values;
+        }
+    }
+
+    fn report(&self, resolution: &Resolution) {
+        for refused in &resolution.refused {
+            tracing::error!(error = %refused, "Invalid config value");
+            self.metrics.invalid_configuration.inc();
+        }
+    }
+
+    /// Asks the configurator; nothing when the process's own files are all that counts.
+    async fn remote(
+        &self,
+        connector: &Connector,
+        within: impl Fn(Outgoing) -> Outgoing,
+    ) -> Result<Texts, ConfigurationError> {
+        if self.source == ConfigurationSource::Files || connector.connection().is_in_process() {
+            return Ok(Texts::new());
+        }
+        let names: Vec<_> = self
+            .profile
+            .properties
+            .iter()
+            .filter(|property| !matches!(property.rule, Rule::OwnFile { .. }))
+            .map(|property| property.name)
+            .collect();
+        let body = json!({ "names": names }).to_string();
+        let ask = |url: &'static str| {
+            let body = body.clone();
+            let within = &within;
+            async move {
+                let Ok(address) = Address::parse(url) else {
+                    return Ok(ValuesAnswer::default());
+                };
+                let request = within(Outgoing::new(Method::Post, address).json(body));
+                let response = connector
+                    .request(request)
+                    .await
+                    .map_err(ConfigurationError::Configurator)?;
+                serde_json::from_slice(&response.body).map_err(|error| ConfigurationError::Answer {
+                    line: error.line(),
+                    column: error.column(),
+                })
+            }
+        };
+        let mut answer: Result<ValuesAnswer, _> = ask("https://configurator.core:888/values").await;
+        let absent = matches!(&answer, Err(ConfigurationError::Configurator(error))
+            if error.status() == ErrorStatus::NOT_FOUND);
+        if absent && !self.restricted {
+            answer = ask("https://configurator.core:443/values").await;
+        }
+        let values = answer?.values.into_iter();
+        Ok(values.map(|(name, text)| (name, text.into())).collect())
+    }
+
+    /// A configurator that restarts asks for a refresh before it answers one: ask again until it does.
+    fn retry_later(self: &Arc<Self>, connector: &Arc<Connector>) {
+        if self.retrying.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (configuration, connector) = (Arc::clone(self), Arc::downgrade(connector));
+        tokio::spawn(async move {
+            for attempt in 1..=RETRIES {
+                tokio::time::sleep(RETRY_STEP.saturating_mul(attempt)).await;
+                let Some(connector) = connector.upgrade() else {
+                    return;
+                };
+                match configuration.try_refresh(&connector, None).await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        tracing::warn!(error = %error, "Refreshing the configuration again");
+                    }
+                }
+            }
+            configuration.retrying.store(false, Ordering::Relaxed);
+        });
+    }
+}
+
+pub(crate) fn log_skipped(skipped: &[(PathBuf, String)]) {
+    for (path, error) in skipped {
+        tracing::error!(path = %path.display(), error, "Parsing config file");
+    }
+}
+
+fn failure(error: ConfigurationError) -> Failure {
+    match error {
+        ConfigurationError::Configurator(error) => Failure::new(error.status(), error.to_string()),
+        ConfigurationError::Service(failure) => failure,
+        ConfigurationError::Answer { .. } | ConfigurationError::Default(_) => {
+            Failure::new(ErrorStatus::INTERNAL, "configuration error").with_detail(error)
+        }
+    }
+}
+
+const RETRIES: u32 = 6;
+const RETRY_STEP: Duration = Duration::from_secs(5);

@@ -1,0 +1,37 @@
+//! The process around a Microbus issuer: environment, configuration, life cycle, control endpoints, logs.
+//!
+//! An issuer implements [`Service`] and describes itself by a [`Profile`]; [`run`] does the rest. What promises an issuer
+//! makes on the bus is its own; what promises a process makes to its operator is here: every problem listed at once, exit
+//! codes of one table ([`Exit`]), no secret in a log, no request lost at a stop.
+
+pub mod arguments;
+mod configuration;
+mod control;
+mod deployment;
+mod door;
+mod environment;
+mod exit;
+mod files;
+#[cfg(test)]
+mod fixture;
+mod guard;
+mod health;
+mod lifecycle;
+mod log;
+mod metrics;
+mod openapi;
+mod own_file;
+mod process;
+mod property;
+mod service;
+mod settings;
+
+pub use deployment::Deployment;
+pub use environment::Environment;
+pub use exit::Exit;
+pub use lifecycle::{Options, run};
+pub use log::timestamp;
+pub use metrics::Metrics;
+pub use property::{InvalidValue, Property, Rule, Value};
+pub use service::{Function, Parts, Profile, Service, Shape};
+pub use settings::{Settings, default_settings};

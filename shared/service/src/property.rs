@@ -1,0 +1,303 @@
+//! Properties of a service: name on the wire, rule, default.
+//!
+//! Source: spec: microbus-wire 8.4. README's table of properties is tested against the declarations made with this.
+
+use microbus_token::{SigningKey, read_key_text};
+use microbus_wire::duration;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One property as it is declared by a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Property {
+    /// Name in files and at the configurator; case-sensitive.
+    pub name: &'static str,
+    /// What values are valid.
+    pub rule: Rule,
+    /// Value in force where nobody says otherwise, as text.
+    pub default: &'static str,
+    /// What a change does to a running process, one phrase for the operator.
+    pub effect: &'static str,
+}
+
+/// What values of a [`Property`] are valid.
+#[derive(Debug, Clone, Copy)]
+pub enum Rule {
+    /// Go duration text within both bounds, inclusive; `most` absent means unbounded.
+    Duration {
+        /// The least value allowed.
+        least: Duration,
+        /// The greatest value allowed.
+        most: Option<Duration>,
+    },
+    /// `true` or `false`.
+    Switch,
+    /// The text of an Ed25519 private key, as PEM or base64; empty is no key. Never shown.
+    Key,
+    /// Path of a file on this machine, absolute or beginning with `./` or `../`; empty is no file.
+    ///
+    /// Taken from the process's own files, else from the variable, else from the credentials of systemd if it is there;
+    /// never from the configurator, for which it would be a probe of our disk.
+    OwnFile {
+        /// Environment variable that names the file.
+        variable: &'static str,
+        /// Name of the file in `$CREDENTIALS_DIRECTORY`.
+        credential: &'static str,
+    },
+}
+
+/// A value that passed its property's [`Rule`].
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// Of a [`Rule::Duration`].
+    Duration(Duration),
+    /// Of a [`Rule::Switch`].
+    Switch(bool),
+    /// Of a [`Rule::Key`]: parsed at once, so that its text is not kept.
+    Key(Option<Arc<SigningKey>>),
+    /// Of a [`Rule::OwnFile`].
+    OwnFile(String),
+}
+
+/// Why a text is not a value of its property; names the property, the value (unless secret) and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {found}; {wanted}")]
+pub struct InvalidValue {
+    name: &'static str,
+    found: String,
+    wanted: String,
+    is_key: bool,
+}
+
+impl InvalidValue {
+    /// Tells whether the value was to be a private key, without which tokens would be refused.
+    pub(crate) fn is_key(&self) -> bool {
+        self.is_key
+    }
+}
+
+impl Property {
+    /// Parses `text` by the property's rule.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] when the text is not of the rule's form or is out of its bounds.
+    pub fn parse(&self, text: &str) -> Result<Value, InvalidValue> {
+        let invalid = |wanted: String| InvalidValue {
+            name: self.name,
+            found: self.show(text),
+            wanted,
+            is_key: matches!(self.rule, Rule::Key),
+        };
+        match self.rule {
+            Rule::Duration { least, most } => {
+                let parsed = duration::parse(text)
+                    .ok()
+                    .and_then(|nanoseconds| u64::try_from(nanoseconds).ok())
+                    .map(Duration::from_nanos)
+                    .ok_or_else(|| invalid("write a duration such as 90s, 15m or 6h".to_owned()))?;
+                if parsed < least {
+                    return Err(invalid(format!(
+                        "the least allowed is {}",
+                        duration::format(least)
+                    )));
+                }
+                if let Some(most) = most.filter(|most| parsed > *most) {
+                    return Err(invalid(format!(
+                        "the most allowed is {}",
+                        duration::format(most)
+                    )));
+                }
+                Ok(Value::Duration(parsed))
+            }
+            Rule::Switch => match text {
+                "true" | "1" => Ok(Value::Switch(true)),
+                "false" | "0" => Ok(Value::Switch(false)),
+                _ => Err(invalid("write true or false".to_owned())),
+            },
+            Rule::Key => read_key_text(text.as_bytes())
+                .map(|key| Value::Key(key.map(Arc::new)))
+                .map_err(|error| invalid(error.to_string())),
+            Rule::OwnFile { .. } if text.is_empty() || is_path(text) => {
+                Ok(Value::OwnFile(text.to_owned()))
+            }
+            Rule::OwnFile { .. } => Err(invalid(
+                "write the path of a file, absolute or beginning with ./".to_owned(),
+            )),
+        }
+    }
+
+    /// Returns the complaint that `text` came from the configurator, which may not set this property; `None` if it may.
+    pub(crate) fn refuse_from_configurator(&self, text: &str) -> Option<InvalidValue> {
+        matches!(self.rule, Rule::OwnFile { .. }).then(|| InvalidValue {
+            name: self.name,
+            found: self.show(text),
+            wanted:
+                "the configurator may not set it, only this process's own files and environment may"
+                    .to_owned(),
+            is_key: false,
+        })
+    }
+
+    /// Returns `text` as it may be shown: a secret as at most 16 asterisks, a long value cut to 39 characters.
+    #[must_use]
+    pub fn show(&self, text: &str) -> String {
+        let length = text.chars().count();
+        let secret = match self.rule {
+            Rule::Key => true,
+            // A key that was pasted where its file's name belongs.
+            Rule::OwnFile { .. } => !is_path(text),
+            Rule::Duration { .. } | Rule::Switch => false,
+        };
+        if secret {
+            return "*".repeat(length.min(16));
+        }
+        if length > 40 {
+            return text.chars().take(39).chain(['…']).collect();
+        }
+        text.to_owned()
+    }
+}
+
+impl PartialEq for Value {
+    /// Two texts of one key are the same value.
+    fn eq(&self, other: &Self) -> bool {
+        let public =
+            |key: &Option<Arc<SigningKey>>| Some(*key.as_ref()?.verifying_key().as_bytes());
+        match (self, other) {
+            (Self::Duration(one), Self::Duration(two)) => one == two,
+            (Self::Switch(one), Self::Switch(two)) => one == two,
+            (Self::Key(one), Self::Key(two)) => public(one) == public(two),
+            (Self::OwnFile(one), Self::OwnFile(two)) => one == two,
+            (
+                Self::Duration(_) | Self::Switch(_) | Self::Key(_) | Self::OwnFile(_),
+                Self::Duration(_) | Self::Switch(_) | Self::Key(_) | Self::OwnFile(_),
+            ) => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+/// Tells paths from key texts: neither PEM nor base64 of a key begins like this, or has other than printable characters.
+fn is_path(text: &str) -> bool {
+    ["/", "./", "../"]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+        && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFETIME: Property = Property {
+        name: "MaxTokenLifetime",
+        rule: Rule::Duration {
+            least: Duration::from_secs(1),
+            most: Some(Duration::from_secs(900)),
+        },
+        default: "15m",
+        effect: "",
+    };
+    const KEY: Property = Property {
+        name: "PrivateKey",
+        rule: Rule::Key,
+        default: "",
+        effect: "",
+    };
+
+    #[test]
+    fn bounds_are_inclusive_and_errors_name_the_remedy() {
+        assert_eq!(
+            LIFETIME.parse("1s"),
+            Ok(Value::Duration(Duration::from_secs(1)))
+        );
+        assert_eq!(
+            LIFETIME.parse("15m"),
+            Ok(Value::Duration(Duration::from_secs(900)))
+        );
+        let text = |value: &str| LIFETIME.parse(value).unwrap_err().to_string();
+        assert_eq!(
+            text("30m"),
+            "MaxTokenLifetime is 30m; the most allowed is 15m0s"
+        );
+        assert_eq!(
+            text("5ms"),
+            "MaxTokenLifetime is 5ms; the least allowed is 1s"
+        );
+        assert_eq!(
+            text("-5s"),
+            "MaxTokenLifetime is -5s; write a duration such as 90s, 15m or 6h"
+        );
+        assert_eq!(
+            text("soon"),
+            "MaxTokenLifetime is soon; write a duration such as 90s, 15m or 6h"
+        );
+    }
+
+    #[test]
+    fn a_secret_is_shown_as_asterisks_and_a_long_value_is_cut() {
+        assert_eq!(KEY.show("planted"), "*******");
+        assert_eq!(KEY.show(&"k".repeat(100)), "*".repeat(16));
+        assert_eq!(
+            LIFETIME.show(&"x".repeat(41)),
+            format!("{}…", "x".repeat(39))
+        );
+        assert_eq!(LIFETIME.show(&"x".repeat(40)), "x".repeat(40));
+    }
+
+    #[test]
+    fn a_switch_takes_true_and_false_only() {
+        let switch = Property {
+            rule: Rule::Switch,
+            ..KEY
+        };
+        assert_eq!(switch.parse("true"), Ok(Value::Switch(true)));
+        assert_eq!(switch.parse("0"), Ok(Value::Switch(false)));
+        assert!(switch.parse("yes").is_err());
+    }
+
+    #[test]
+    fn a_key_is_parsed_and_neither_it_nor_its_error_shows_its_text() {
+        let value = KEY.parse(KEY_TEXT).unwrap();
+        assert_eq!(format!("{value:?}"), "Key(Some(SigningKey(NHUPmL1Z_Pw)))");
+        assert_eq!(KEY.parse(""), Ok(Value::Key(None)));
+        let error = KEY.parse("planted").unwrap_err();
+        assert!(error.is_key() && !error.to_string().contains("planted"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("PrivateKey is *******; the key")
+        );
+    }
+
+    #[test]
+    fn two_texts_of_one_key_are_one_value() {
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{KEY_TEXT}\n-----END PRIVATE KEY-----\n");
+        assert_eq!(KEY.parse(KEY_TEXT), KEY.parse(&pem));
+        assert_ne!(KEY.parse(KEY_TEXT), KEY.parse(""));
+    }
+
+    #[test]
+    fn a_key_in_place_of_a_path_is_refused_unseen() {
+        let file = Property {
+            name: "PrivateKeyFile",
+            rule: Rule::OwnFile {
+                variable: "MICROBUS_PRIVATE_KEY_FILE",
+                credential: "PrivateKey",
+            },
+            ..KEY
+        };
+        for path in ["", "/run/secrets/key", "./key.pem", "../key.pem"] {
+            assert_eq!(file.parse(path), Ok(Value::OwnFile(path.to_owned())));
+        }
+        for text in [KEY_TEXT, "-----BEGIN PRIVATE KEY-----\nMC4C", "/a\nb"] {
+            let error = file.parse(text).unwrap_err().to_string();
+            assert!(error.starts_with("PrivateKeyFile is ****") && !error.contains("MC4C"));
+        }
+        assert_eq!(file.show("/run/secrets/key"), "/run/secrets/key");
+    }
+
+    /// The seed of 32 bytes 1.
+    const KEY_TEXT: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+}

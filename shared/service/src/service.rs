@@ -1,0 +1,107 @@
+//! What a process runs: the part that differs between the issuers.
+
+use crate::deployment::Deployment;
+use crate::metrics::Metrics;
+use crate::property::Property;
+use crate::settings::Settings;
+use microbus_bus::{Clock, Failure, Route};
+use microbus_token::{Issuer, KeyId, VerifyingKey};
+use rand::rngs::StdRng;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a service is, known before it runs.
+#[derive(Debug)]
+pub struct Profile {
+    /// Whose tokens it issues; its host name follows.
+    pub issuer: Issuer,
+    /// Version of its interface on the wire.
+    pub version: u32,
+    /// What it does, one sentence, for its OpenAPI document.
+    pub description: &'static str,
+    /// Everything that can be configured.
+    pub properties: &'static [Property],
+    /// Its functions, for the OpenAPI document.
+    pub functions: &'static [Function],
+    /// Port of its HTTP door where there is no broker.
+    pub door_port: u16,
+}
+
+/// A function of a service as its OpenAPI document shows it.
+#[derive(Debug)]
+pub struct Function {
+    /// Name, such as `Mint`.
+    pub name: &'static str,
+    /// Port.
+    pub port: u16,
+    /// Path.
+    pub path: &'static str,
+    /// Signature in the notation of the platform.
+    pub summary: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// What goes in.
+    pub input: Shape,
+    /// What comes out.
+    pub output: Shape,
+}
+
+/// Shape of a function's input or output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// An object without members.
+    Nothing,
+    /// `{"claims":{…}}`
+    Claims,
+    /// `{"token":"…"}`
+    Token,
+    /// `{"keys":[…]}`
+    JwkSet,
+}
+
+/// What a service is given when it is built.
+pub struct Parts<'a> {
+    /// Deployment in force.
+    pub deployment: Deployment,
+    /// Both times.
+    pub clock: Arc<dyn Clock>,
+    /// A cryptographic generator, seeded by the operating system.
+    pub rng: StdRng,
+    /// Where to count.
+    pub metrics: &'a Arc<Metrics>,
+}
+
+/// A service: the process around it calls these in the order of their declaration, then the last ones at any time.
+pub trait Service: Send + Sync + 'static {
+    /// Judges what this process's own files say, before a bus is looked for; nothing is put in force.
+    ///
+    /// # Errors
+    /// Every problem found, one sentence each with its remedy: the process ends with the exit code for configuration.
+    fn judge(&self, _own: &Settings) -> Result<(), Vec<String>> {
+        Ok(())
+    }
+
+    /// Puts settings in force, all or none of them. Called at start and after each change.
+    ///
+    /// # Errors
+    /// A [`Failure`] leaves everything as it was and is the answer to whoever asked for the refresh.
+    fn configure(&self, settings: &Settings) -> Result<(), Failure>;
+
+    /// Makes it ready to serve.
+    ///
+    /// # Errors
+    /// When it cannot serve; start-up is tried again a second later.
+    fn start(&self, now: Instant) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Returns its endpoints; control endpoints are not among them.
+    fn routes(self: Arc<Self>) -> Vec<Route>;
+
+    /// Replaces the signing key at the next [`Service::advance`], because an operator fears a leak.
+    fn rotate(&self);
+
+    /// Does what the time demands and returns when to be called again.
+    fn advance(&self, now: Instant) -> Option<Instant>;
+
+    /// Returns a key from its own memory, so that its own tokens are verified without asking anybody.
+    fn verifying_key(&self, issuer: Issuer, id: &KeyId) -> Option<VerifyingKey>;
+}

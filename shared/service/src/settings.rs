@@ -1,0 +1,240 @@
+//! The values of a service's properties that are in force, and how they come to be. Pure.
+//!
+//! Source: spec: microbus-wire 8.1. Order, weak to strong: default, files, configurator. A bad value in the files refuses
+//! the start; a bad value from the configurator must not become a crash loop of the fleet: the default serves at start,
+//! the old value at run time, and it is reported each time.
+
+use crate::property::{InvalidValue, Property, Value};
+use microbus_token::SigningKey;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Valid values of all properties of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    values: BTreeMap<&'static str, Value>,
+}
+
+/// Values by property name, as text; wiped when dropped, since keys are among them.
+pub(crate) type Texts = BTreeMap<String, Zeroizing<String>>;
+
+/// What came of reading all sources.
+#[derive(Debug)]
+pub(crate) struct Resolution {
+    /// Values to put in force.
+    pub settings: Settings,
+    /// Properties whose value differs from the one in force before, with the new value as it may be shown.
+    pub changed: Vec<(&'static str, String)>,
+    /// Values from the configurator that were not used.
+    pub refused: Vec<InvalidValue>,
+}
+
+impl Settings {
+    /// Returns the value of a duration property; zero for a name that is not one, which tests rule out.
+    #[must_use]
+    pub fn duration(&self, name: &str) -> Duration {
+        match self.values.get(name) {
+            Some(Value::Duration(value)) => *value,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Returns the value of a switch property; `false` for a name that is not one, which tests rule out.
+    #[must_use]
+    pub fn switch(&self, name: &str) -> bool {
+        matches!(self.values.get(name), Some(Value::Switch(true)))
+    }
+
+    /// Returns the value of a key property, `None` where no key is given.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<Arc<SigningKey>> {
+        match self.values.get(name) {
+            Some(Value::Key(value)) => value.clone(),
+            _ => None,
+        }
+    }
+
+    /// Returns the path of a file property, `None` where no file is named.
+    #[must_use]
+    pub fn own_file(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Value::OwnFile(path)) if !path.is_empty() => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the defaults of `properties`, as they serve where nobody says otherwise.
+///
+/// # Errors
+/// When a default breaks its own rule: a fault of ours.
+pub fn default_settings(properties: &[Property]) -> Result<Settings, InvalidValue> {
+    Ok(resolve(properties, &Texts::new(), &Texts::new(), None)?.settings)
+}
+
+/// Returns `weak` overridden by `strong`.
+pub(crate) fn layered(weak: &Texts, strong: Texts) -> Texts {
+    let mut layered = weak.clone();
+    layered.extend(strong);
+    layered
+}
+
+/// Judges what the files say, before anything is put in force.
+///
+/// # Errors
+/// Every value that its property's rule refuses.
+pub(crate) fn check_files(properties: &[Property], files: &Texts) -> Result<(), Vec<InvalidValue>> {
+    let invalid: Vec<_> = properties
+        .iter()
+        .filter_map(|property| property.parse(files.get(property.name)?).err())
+        .collect();
+    if invalid.is_empty() {
+        Ok(())
+    } else {
+        Err(invalid)
+    }
+}
+
+/// Resolves all properties from valid `files` and whatever the configurator says.
+///
+/// `before` is what is in force; `None` at start.
+///
+/// # Errors
+/// When a default breaks its own rule: a fault of ours.
+pub(crate) fn resolve(
+    properties: &[Property],
+    files: &Texts,
+    configurator: &Texts,
+    before: Option<&Settings>,
+) -> Result<Resolution, InvalidValue> {
+    let mut resolution = Resolution {
+        settings: Settings::default(),
+        changed: Vec::new(),
+        refused: Vec::new(),
+    };
+    for property in properties {
+        let default = property.parse(property.default)?;
+        let old = before.and_then(|settings| settings.values.get(property.name));
+        let told = configurator.get(property.name);
+        let forbidden = told.and_then(|text| property.refuse_from_configurator(text));
+        let told = told.filter(|_| forbidden.is_none());
+        resolution.refused.extend(forbidden);
+        let (value, shown) = match told {
+            Some(text) => match property.parse(text) {
+                Ok(value) => (value, property.show(text)),
+                Err(invalid) => {
+                    resolution.refused.push(invalid);
+                    match old {
+                        Some(old) => (old.clone(), String::new()),
+                        None => (default.clone(), property.show(property.default)),
+                    }
+                }
+            },
+            None => match files
+                .get(property.name)
+                .and_then(|text| Some((property.parse(text).ok()?, text)))
+            {
+                Some((value, text)) => (value, property.show(text)),
+                None => (default.clone(), property.show(property.default)),
+            },
+        };
+        if *old.unwrap_or(&default) != value {
+            resolution.changed.push((property.name, shown));
+        }
+        resolution.settings.values.insert(property.name, value);
+    }
+    Ok(resolution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::property::Rule;
+
+    const PROPERTIES: &[Property] = &[Property {
+        name: "Interval",
+        rule: Rule::Duration {
+            least: Duration::from_secs(10),
+            most: None,
+        },
+        default: "20s",
+        effect: "",
+    }];
+
+    fn texts(value: &str) -> Texts {
+        [("Interval".to_owned(), value.to_owned().into())].into()
+    }
+
+    fn seconds(resolution: &Resolution) -> u64 {
+        resolution.settings.duration("Interval").as_secs()
+    }
+
+    #[test]
+    fn the_configurator_overrides_files_and_files_override_the_default() {
+        let none = Texts::new();
+        for (files, configurator, expected) in [
+            (&none, &none, 20),
+            (&texts("30s"), &none, 30),
+            (&none, &texts("40s"), 40),
+            (&texts("30s"), &texts("40s"), 40),
+        ] {
+            let resolution = resolve(PROPERTIES, files, configurator, None).unwrap();
+            assert_eq!(seconds(&resolution), expected);
+            assert_eq!(resolution.changed.is_empty(), expected == 20);
+        }
+    }
+
+    #[test]
+    fn a_bad_value_from_the_configurator_is_the_default_at_start_and_the_old_value_later() {
+        let none = Texts::new();
+        let start = resolve(PROPERTIES, &texts("30s"), &texts("1s"), None).unwrap();
+        assert_eq!((seconds(&start), start.refused.len()), (20, 1));
+        let good = resolve(PROPERTIES, &none, &texts("50s"), Some(&start.settings)).unwrap();
+        assert_eq!(good.changed, [("Interval", "50s".to_owned())]);
+        let later = resolve(PROPERTIES, &none, &texts("1s"), Some(&good.settings)).unwrap();
+        assert_eq!(
+            (seconds(&later), later.refused.len(), later.changed.len()),
+            (50, 1, 0)
+        );
+    }
+
+    #[test]
+    fn a_value_that_the_configurator_no_longer_has_falls_back() {
+        let none = Texts::new();
+        let set = resolve(PROPERTIES, &none, &texts("50s"), None).unwrap();
+        let unset = resolve(PROPERTIES, &none, &none, Some(&set.settings)).unwrap();
+        assert_eq!(seconds(&unset), 20);
+        assert_eq!(unset.changed.len(), 1);
+    }
+
+    #[test]
+    fn bad_values_in_files_are_all_reported() {
+        assert!(check_files(PROPERTIES, &texts("10s")).is_ok());
+        let invalid = check_files(PROPERTIES, &texts("9s")).unwrap_err();
+        assert_eq!(
+            invalid[0].to_string(),
+            "Interval is 9s; the least allowed is 10s"
+        );
+    }
+
+    #[test]
+    fn a_path_is_taken_from_our_own_files_and_never_from_the_configurator() {
+        const FILE: &[Property] = &[Property {
+            name: "Interval",
+            rule: Rule::OwnFile {
+                variable: "",
+                credential: "",
+            },
+            default: "",
+            effect: "",
+        }];
+        let resolution = resolve(FILE, &texts("/own"), &texts("/etc/shadow"), None).unwrap();
+        assert_eq!(resolution.settings.own_file("Interval"), Some("/own"));
+        assert_eq!(
+            resolution.refused[0].to_string(),
+            "Interval is /etc/shadow; the configurator may not set it, only this process's own files and environment may"
+        );
+    }
+}
