@@ -1,0 +1,234 @@
+//! The issuer: a key ring, a policy, and what may be asked of them. Knows nothing of the bus.
+//!
+//! Source: spec: microbus-wire 11.1, 11.2. Minting takes the active key from a slot that rotation replaces in one step;
+//! the JWK Set is encoded when the ring changes, so that serving it costs a reference count.
+
+use crate::config::Config;
+use crate::transform::ClaimsTransformer;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use microbus_bus::{Clock, Failure};
+use microbus_token::{
+    Change, Claims, CompactJwt, IdentityProvider, JwkSet, KeyError, KeyId, KeyRing, RingError,
+    RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, sign_claims,
+};
+use rand::rngs::StdRng;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Mints access tokens and publishes the keys that verify them.
+pub struct Issuer {
+    config: ArcSwap<Config>,
+    active: ArcSwapOption<SigningKey>,
+    published: ArcSwap<Published>,
+    ring: Mutex<KeyRing>,
+    rng: Mutex<StdRng>,
+    transformers: Vec<Box<dyn ClaimsTransformer>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The keys that verify our tokens, and the same as the body of an answer.
+#[derive(Debug)]
+struct Published {
+    keys: JwkSet,
+    body: Bytes,
+}
+
+/// Why a token was not minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// No key signs yet.
+    #[error("no signing key available")]
+    NoKey,
+    /// A claim name that the platform's expression language takes for a literal, and the policy refuses those.
+    #[error(
+        "claim name {0:?} is a literal of the expression language; rename the claim, or unset RefuseLiteralClaimNames"
+    )]
+    LiteralName(String),
+    /// A transformer refused.
+    #[error(transparent)]
+    Transformer(#[from] Failure),
+}
+
+/// Why no new key could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The key could not be generated.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The ring did not take it.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+}
+
+/// A token and what is worth noting about it.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token.
+    pub token: CompactJwt,
+    /// Claim names that the platform's expression language takes for literals.
+    pub literal_names: Vec<String>,
+}
+
+impl Issuer {
+    /// Makes an issuer without a key; [`Issuer::start`] makes the first.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        transformers: Vec<Box<dyn ClaimsTransformer>>,
+        rng: StdRng,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let policy = RotationPolicy::access(config.key_rotation_interval);
+        Self {
+            config: ArcSwap::from_pointee(config),
+            active: ArcSwapOption::empty(),
+            published: ArcSwap::from_pointee(Published::of(JwkSet::default())),
+            ring: Mutex::new(KeyRing::new(policy)),
+            rng: Mutex::new(rng),
+            transformers,
+            clock,
+        }
+    }
+
+    /// Puts a configuration in force, for tokens and keys to come.
+    pub fn configure(&self, config: Config) {
+        lock(&self.ring).set_policy(RotationPolicy::access(config.key_rotation_interval));
+        self.config.store(Arc::new(config));
+    }
+
+    /// Makes the first key, which signs at once: no verifier can have missed it.
+    ///
+    /// # Errors
+    /// [`RotationError`] when no key can be made.
+    pub fn start(&self, now: Instant) -> Result<(), RotationError> {
+        let mut ring = lock(&self.ring);
+        let changes = if ring.active().is_some() {
+            Vec::new()
+        } else {
+            ring.prepare(self.new_key()?, now)?;
+            ring.activate_now(now)
+        };
+        self.publish(&ring, &changes);
+        Ok(())
+    }
+
+    /// Does what the time demands of the keys and returns when to call again.
+    ///
+    /// # Errors
+    /// [`RotationError`] when a key is due and cannot be made: the old one goes on signing.
+    pub fn advance(&self, now: Instant) -> Result<Option<Instant>, RotationError> {
+        let mut ring = lock(&self.ring);
+        let changes = ring.advance(now);
+        let rotated = if ring.rotation_due(now) {
+            self.new_key().and_then(|key| {
+                tracing::info!(kid = %key.id(), "Key published, signs after the activation delay");
+                Ok(ring.prepare(key, now)?)
+            })
+        } else {
+            Ok(())
+        };
+        self.publish(&ring, &changes);
+        rotated?;
+        Ok(ring.next_wakeup())
+    }
+
+    /// Asks for a new key regardless of the age of the one that signs; [`Issuer::advance`] makes it.
+    pub fn rotate(&self) {
+        lock(&self.ring).request_rotation();
+    }
+
+    /// Mints a token for `claims` that lives for the caller's time budget.
+    ///
+    /// # Errors
+    /// [`MintError`].
+    pub fn mint(
+        &self,
+        mut claims: Claims,
+        given_budget: Option<Duration>,
+    ) -> Result<Minted, MintError> {
+        let key = self.active.load();
+        let key = key.as_deref().ok_or(MintError::NoKey)?;
+        let config = self.config.load();
+        let identity_provider = IdentityProvider::of(&claims);
+        for transformer in &self.transformers {
+            transformer.transform(&mut claims)?;
+        }
+        let literal_names = claims.literal_names();
+        if let (true, Some(name)) = (config.refuse_literal_claim_names, literal_names.first()) {
+            return Err(MintError::LiteralName(name.clone()));
+        }
+        let jti = TokenId::random(&mut *lock(&self.rng), TokenId::ACCESS_LENGTH);
+        let lifetime = config.lifetime(given_budget);
+        force_access(
+            &mut claims,
+            &identity_provider,
+            lifetime,
+            &jti,
+            self.clock.wall(),
+        );
+        Ok(Minted {
+            token: sign_claims(&claims, key),
+            literal_names,
+        })
+    }
+
+    /// Returns the body of an answer with the JWK Set, newest key first; `{}` before the first key.
+    #[must_use]
+    pub fn jwk_set(&self) -> Bytes {
+        self.published.load().body.clone()
+    }
+
+    /// Returns the public half of a key of ours that is published.
+    #[must_use]
+    pub fn verifying_key(&self, id: &KeyId) -> Option<VerifyingKey> {
+        self.published.load().keys.get(id).cloned()
+    }
+
+    fn new_key(&self) -> Result<SigningKey, RotationError> {
+        Ok(SigningKey::generate(&mut *lock(&self.rng))?)
+    }
+
+    /// Publishes first and signs second, so that no token precedes its key.
+    fn publish(&self, ring: &KeyRing, changes: &[Change]) {
+        self.published
+            .store(Arc::new(Published::of(ring.published())));
+        self.active.store(ring.active().cloned());
+        for change in changes {
+            match change {
+                Change::Activated(kid) => tracing::info!(%kid, "Key signs"),
+                Change::Retired(kid) => tracing::info!(%kid, "Key retired, still published"),
+                Change::Erased(kid) => tracing::info!(%kid, "Key withdrawn, its tokens are dead"),
+            }
+        }
+    }
+}
+
+impl Published {
+    fn of(keys: JwkSet) -> Self {
+        let mut body = keys.to_json().into_bytes();
+        body.push(b'\n');
+        Self {
+            keys,
+            body: body.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Issuer")
+            .field("active", &self.active)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A panic elsewhere must not end minting: the data behind our locks is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
