@@ -1,0 +1,94 @@
+//! A stop loses nothing that was delivered.
+
+use e2e::{Answers, Bus, Caller, Product};
+use std::time::Duration;
+
+const HOST: &str = "access.token.core";
+
+/// Keeps `count` mints in flight and returns how many were neither answered by anybody nor refused.
+async fn unanswered(caller: &Caller, count: usize) -> (usize, usize) {
+    let mut acked_without_answer = 0;
+    let mut answered = 0;
+    for _ in 0..count {
+        let id = caller.next_message_id();
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("Microbus-Time-Budget", "20s"),
+        ];
+        let url = format!("https://{HOST}:666/mint");
+        let request = caller.request("POST", &url, &id, &headers, b"{}");
+        let subject = caller.subject(666, HOST, "_", "POST", "mint");
+        let silence = Duration::from_millis(500);
+        let answers = caller
+            .exchange_until(&subject, request, &id, Answers::is_complete, silence)
+            .await;
+        match (answers.is_complete(), answers.acks().next()) {
+            (true, _) => answered += 1,
+            (false, Some(_)) => acked_without_answer += 1,
+            // Nobody listened any more: a caller of the bus is told within an ack timeout.
+            (false, None) => break,
+        }
+    }
+    (answered, acked_without_answer)
+}
+
+#[tokio::test]
+async fn under_load_a_graceful_stop_answers_every_request_that_it_acked() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let setup = bus.issuer(Product::ACCESS_TOKEN);
+    let (mut stopping, _staying) = (setup.start(), setup.start());
+    stopping.until_logged("Serving").await;
+    _staying.until_logged("Serving").await;
+    let callers = [
+        bus.caller("tester.client", "id-tester0000").await,
+        bus.caller("raw.tester", "id-rawtester0").await,
+    ];
+    let [first, second] = &callers;
+    let load = async { tokio::join!(unanswered(first, 2000), unanswered(second, 2000)) };
+    let stop = async {
+        first.get(HOST, 888, "/ping").await;
+        stopping.stop().await
+    };
+    let (((answered, lost), (answered_too, lost_too)), status) = tokio::join!(load, stop);
+    assert_eq!(status.code(), Some(0));
+    assert_eq!((lost, lost_too), (0, 0));
+    assert_eq!(
+        (answered, answered_too),
+        (2000, 2000),
+        "the other replica went on serving"
+    );
+    assert!(stopping.log().text().contains("Shutdown"));
+}
+
+#[tokio::test]
+async fn a_stop_says_nothing_on_the_wire_but_to_itself() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let mut issuer = bus.issuer(Product::ACCESS_TOKEN).start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    caller.get(HOST, 888, "/ping").await;
+    let mut tap = bus.tap().await;
+    assert_eq!(issuer.stop().await.code(), Some(0));
+    caller
+        .publish(
+            &caller.subject(888, "nobody.example", "_", "GET", "end"),
+            "",
+        )
+        .await;
+    loop {
+        let message = tap.next(e2e::PATIENCE).await.unwrap();
+        if message.subject.contains("nobody_example") {
+            break;
+        }
+        let to_itself = ".reply._.access_token_core.access_token_core.";
+        let answer_to_itself = message.subject.contains(to_itself);
+        assert!(
+            answer_to_itself,
+            "{} {}",
+            message.subject,
+            message.first_line()
+        );
+    }
+}

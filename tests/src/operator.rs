@@ -1,0 +1,171 @@
+//! A whole bus for one test: operator, account, server, and credentials for whoever is needed.
+
+use crate::caller::{Caller, Listener};
+use crate::configurator::{self, Configurator};
+use crate::issuer::{IssuerSetup, Product};
+use crate::nats::NatsServer;
+use microbus_deploy::{Account, Call, Nkey, NkeyKind, Operator, Permissions, ServerConfig};
+use microbus_wire::{Hostname, Plane};
+use std::time::SystemTime;
+
+/// A nats-server in operator mode with one account, and the keys to issue its credentials.
+pub struct Bus {
+    /// The server, which may be stopped and restarted.
+    pub server: NatsServer,
+    account: Account,
+    plane: Plane,
+}
+
+impl Bus {
+    /// Starts a bus on the plane `microbus` with the server's usual bound of 1 MiB per message.
+    pub async fn start() -> Self {
+        Self::with_max_payload(1_048_576).await
+    }
+
+    /// Starts a bus whose messages are bounded to `max_payload` bytes.
+    pub async fn with_max_payload(max_payload: u32) -> Self {
+        let now = SystemTime::now();
+        let operator =
+            Operator::new("test", random(NkeyKind::Operator)).expect("an operator has its key");
+        let account =
+            Account::new("test", random(NkeyKind::Account)).expect("an account has its key");
+        let account = account
+            .with_signing_key(random(NkeyKind::Account))
+            .expect("accounts sign with account keys");
+        let account_jwt = operator
+            .sign_account(&account, now)
+            .expect("the clock is set");
+        let config = ServerConfig::new(operator.jwt(now).expect("the clock is set"))
+            .with_account(&account, account_jwt)
+            .with_max_payload(max_payload);
+        let server = NatsServer::in_operator_mode(&config).await;
+        Self {
+            server,
+            account,
+            plane: Plane::default(),
+        }
+    }
+
+    /// Returns the plane that all credentials are for.
+    #[must_use]
+    pub fn plane(&self) -> &Plane {
+        &self.plane
+    }
+
+    /// Returns the text of a `.creds` file with which `host` may do what production grants it.
+    ///
+    /// The issuers get exactly the lists of spec: microbus-wire 1.3. Anybody else is a caller: it may also reach every
+    /// safe endpoint and port 666 of both issuers.
+    #[must_use]
+    pub fn credentials(&self, host: &str) -> String {
+        self.credentials_on(&self.plane, host)
+    }
+
+    /// Returns such credentials for another plane.
+    #[must_use]
+    pub fn credentials_on(&self, plane: &Plane, host: &str) -> String {
+        let own = Hostname::parse(host).expect("tests use valid host names");
+        if ISSUERS.contains(&host) {
+            return self.credentials_with(host, &Permissions::of_issuer(plane, &own));
+        }
+        let issuers = ISSUERS.map(|issuer| Hostname::parse(issuer).expect("a valid host name"));
+        let [access, bearer] = issuers.each_ref().map(|issuer| Call {
+            host: Some(issuer),
+            port: Some(666),
+            method: None,
+            route: "/{rest...}",
+        });
+        let anything = Call {
+            host: None,
+            port: None,
+            method: None,
+            route: "/{rest...}",
+        };
+        let permissions = [anything, access, bearer].iter().fold(
+            Permissions::of_service(plane, &own),
+            |permissions, call| {
+                permissions
+                    .with_call(plane, &own, call)
+                    .expect("a valid route")
+            },
+        );
+        self.credentials_with(host, &permissions)
+    }
+
+    /// Returns credentials with exactly these permissions.
+    #[must_use]
+    pub fn credentials_with(&self, name: &str, permissions: &Permissions) -> String {
+        let user = random(NkeyKind::User);
+        let credentials = self
+            .account
+            .issue(name, &user, permissions, None, SystemTime::now());
+        credentials
+            .expect("tests name few subjects")
+            .to_text()
+            .to_string()
+    }
+
+    /// Connects a caller with the credentials of `host`.
+    pub async fn caller(&self, host: &str, instance: &str) -> Caller {
+        let credentials = self.credentials(host);
+        let url = self.server.url();
+        Caller::connect(
+            &url,
+            Some(&credentials),
+            self.plane.as_str(),
+            host,
+            instance,
+        )
+        .await
+        .expect("fresh credentials are accepted")
+    }
+
+    /// Connects a listener to every message of the bus.
+    ///
+    /// It sees requests and answers of everybody in the order in which the server took them.
+    pub async fn tap(&self) -> Listener {
+        let own_replies = format!("{}.reply._.tap.>", self.plane.as_str());
+        let permissions = Permissions::exactly(vec![own_replies], vec![">".to_owned()])
+            .expect("neither list is empty");
+        let credentials = self.credentials_with("tap", &permissions);
+        let url = self.server.url();
+        let tap = Caller::connect(
+            &url,
+            Some(&credentials),
+            self.plane.as_str(),
+            "tap",
+            "id-tap0000000",
+        );
+        tap.await
+            .expect("fresh credentials are accepted")
+            .listen(">")
+            .await
+    }
+
+    /// Starts a stand-in for the configurator.
+    pub async fn configurator(&self) -> Configurator {
+        let caller = self
+            .caller("configurator.core", configurator::INSTANCE)
+            .await;
+        Configurator::start(caller, self.plane.as_str()).await
+    }
+
+    /// Sets up `product` for this bus: its URL in the environment, its credentials in the working directory.
+    #[must_use]
+    pub fn issuer(&self, product: Product) -> IssuerSetup {
+        IssuerSetup::new(product)
+            .with_variable("MICROBUS_NATS", &self.server.url())
+            .with_file(
+                &format!("{}_nats.creds", product.host),
+                self.credentials(product.host),
+            )
+    }
+}
+
+fn random(kind: NkeyKind) -> Nkey {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("the operating system has randomness");
+    Nkey::from_random(kind, seed).expect("32 bytes make a key")
+}
+
+const ISSUERS: [&str; 2] = [Product::ACCESS_TOKEN.host, Product::BEARER_TOKEN.host];
