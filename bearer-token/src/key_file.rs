@@ -1,0 +1,191 @@
+//! A file with a private key, read again when it changes.
+//!
+//! What is judged is what is read: one open file gives both the mode and the content. A change counts when two looks in a
+//! row agree on it, so that a file half written, or one of two that a Kubernetes mount swaps together, is not taken for
+//! the operator's will. No error quotes content.
+
+use microbus_token::{KeyTextError, SigningKey, read_key_text};
+use rustix::fs::{Mode, OFlags};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A key file and what was last read from it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyFile {
+    property: &'static str,
+    path: PathBuf,
+    secrecy: Secrecy,
+    key: Option<Arc<SigningKey>>,
+    /// What two looks in a row agreed on.
+    settled: Look,
+    /// What the last look saw.
+    seen: Look,
+}
+
+/// Who may read a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secrecy {
+    /// Its owner and its group at most.
+    NotOthers,
+    /// Anybody: a developer's machine.
+    Anybody,
+}
+
+/// A key file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{property} {}: {cause}", path.display())]
+pub(crate) struct KeyFileFault {
+    property: &'static str,
+    path: PathBuf,
+    cause: KeyFileError,
+}
+
+/// Why a key file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyFileError {
+    #[error("it cannot be read ({0}); name a file that this process may read")]
+    Unreadable(io::ErrorKind),
+    #[error("it is not a file; name the file with the key itself")]
+    NotAFile,
+    #[error(
+        "its mode is {found:04o}, so that others may use it; wanted is 0440 or stricter (chmod o= on it)"
+    )]
+    OpenToOthers { found: u32 },
+    #[error("it has more than {LARGEST} bytes; a key has about 120")]
+    TooLarge,
+    #[error("{0}")]
+    Text(#[from] KeyTextError),
+}
+
+/// What one look saw; `None` is an empty file.
+type Look = Result<Option<PublicHalf>, KeyFileError>;
+
+#[derive(Clone, PartialEq, Eq)]
+struct PublicHalf([u8; 32]);
+
+impl KeyFile {
+    /// Reads the file for the first time; an empty one holds no key.
+    ///
+    /// # Errors
+    /// [`KeyFileFault`], which names the property that names the file.
+    pub(crate) fn open(
+        property: &'static str,
+        path: &str,
+        secrecy: Secrecy,
+    ) -> Result<Self, KeyFileFault> {
+        let path = PathBuf::from(path);
+        match read(&path, secrecy) {
+            Ok(key) => Ok(Self {
+                property,
+                path,
+                secrecy,
+                settled: Ok(PublicHalf::of(key.as_deref())),
+                seen: Ok(PublicHalf::of(key.as_deref())),
+                key,
+            }),
+            Err(cause) => Err(KeyFileFault {
+                property,
+                path,
+                cause,
+            }),
+        }
+    }
+
+    /// Looks at the file again and tells whether the key changed. What cannot be used is logged, and the key stays.
+    pub(crate) fn look(&mut self) -> bool {
+        let read = read(&self.path, self.secrecy);
+        let look = match &read {
+            Ok(key) => Ok(PublicHalf::of(key.as_deref())),
+            Err(cause) => Err(cause.clone()),
+        };
+        let before = std::mem::replace(&mut self.seen, look.clone());
+        if look == self.settled || look != before {
+            return false;
+        }
+        self.settled = look;
+        match read {
+            Ok(key) => {
+                let changed = PublicHalf::of(self.key.as_deref()) != PublicHalf::of(key.as_deref());
+                self.key = key;
+                tracing::info!(path = %self.path.display(), changed, "Key file read");
+                changed
+            }
+            Err(cause) => {
+                let fault = KeyFileFault {
+                    property: self.property,
+                    path: self.path.clone(),
+                    cause,
+                };
+                tracing::error!(error = %fault, "Key file cannot be used, the key read before stays");
+                false
+            }
+        }
+    }
+
+    /// Returns the key that was read last.
+    #[must_use]
+    pub(crate) fn key(&self) -> Option<&Arc<SigningKey>> {
+        self.key.as_ref()
+    }
+
+    /// Tells whether this is the file at `path`.
+    #[must_use]
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.path == Path::new(path)
+    }
+
+    /// Tells whether the file cannot be used at present.
+    #[must_use]
+    pub(crate) fn is_unusable(&self) -> bool {
+        self.settled.is_err()
+    }
+}
+
+impl PublicHalf {
+    fn of(key: Option<&SigningKey>) -> Option<Self> {
+        key.map(|key| Self(*key.verifying_key().as_bytes()))
+    }
+}
+
+impl fmt::Debug for PublicHalf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PublicHalf(..)")
+    }
+}
+
+fn read(path: &Path, secrecy: Secrecy) -> Result<Option<Arc<SigningKey>>, KeyFileError> {
+    let unreadable = |error: io::Error| KeyFileError::Unreadable(error.kind());
+    // Opening a pipe that nobody writes to would wait for ever.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::empty())
+        .map_err(|error| unreadable(error.into()))
+        .map(File::from)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(KeyFileError::NotAFile);
+    }
+    let mode = metadata.mode() & 0o7777;
+    if secrecy == Secrecy::NotOthers && mode & 0o007 != 0 {
+        return Err(KeyFileError::OpenToOthers { found: mode });
+    }
+    // Room for one byte more and some spare, so that the buffer never grows and leaves a copy behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 64));
+    let limit = u64::try_from(LARGEST + 1).unwrap_or(u64::MAX);
+    file.take(limit)
+        .read_to_end(&mut text)
+        .map_err(unreadable)?;
+    if text.len() > LARGEST {
+        return Err(KeyFileError::TooLarge);
+    }
+    Ok(read_key_text(&text)?.map(Arc::new))
+}
+
+const LARGEST: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

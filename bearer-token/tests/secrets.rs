@@ -1,0 +1,225 @@
+//! Key material is planted in every source, and looked for in everything that leaves the process.
+
+use crate::issuer::Setup;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+
+/// A private key that is easy to recognise: its seed has no byte twice.
+struct Planted {
+    seed: [u8; 32],
+}
+
+impl Planted {
+    fn new(first: u8) -> Self {
+        let mut seed = [0; 32];
+        for (byte, value) in seed.iter_mut().zip(0_u8..) {
+            *byte = first.wrapping_add(value.wrapping_mul(7));
+        }
+        Self { seed }
+    }
+
+    fn text(&self) -> String {
+        let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+        der.extend(self.seed);
+        STANDARD.encode(der)
+    }
+
+    fn pem(&self) -> String {
+        format!(
+            "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+            self.text()
+        )
+    }
+
+    /// Every form of the seed, and of its halves, in which it could be found.
+    fn forms(&self) -> Vec<Vec<u8>> {
+        let mut forms = vec![
+            self.seed.to_vec(),
+            // Of the text that is configured, what follows the header that all keys share.
+            self.text().as_bytes()[24..].to_vec(),
+            self.text().as_bytes()[24..44].to_vec(),
+        ];
+        for part in [&self.seed[..], &self.seed[..16], &self.seed[16..]] {
+            let hexadecimal: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+            let decimal: Vec<_> = part.iter().map(ToString::to_string).collect();
+            // In base64 a part looks different behind each number of bytes; its first and last character mix with neighbours.
+            for before in 0..3 {
+                let mut shifted = vec![0; before];
+                shifted.extend(part);
+                for text in [STANDARD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
+                    let text = text.trim_end_matches('=');
+                    forms.push(text.as_bytes()[4..text.len() - 2].to_vec());
+                }
+            }
+            forms.push(hexadecimal.to_uppercase().into_bytes());
+            forms.push(hexadecimal.into_bytes());
+            forms.push(decimal.join(", ").into_bytes());
+            forms.push(part.to_vec());
+        }
+        forms
+    }
+
+    #[track_caller]
+    fn is_not_in(&self, place: &str, content: &[u8]) {
+        for form in self.forms() {
+            let found = content.windows(form.len()).any(|window| window == form);
+            assert!(!found, "a private key is in {place}");
+        }
+    }
+}
+
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    let planted = Planted::new(3);
+    for leak in [
+        planted.seed.to_vec(),
+        planted.text().into_bytes(),
+        planted.pem().into_bytes(),
+        format!("{:?}", planted.seed).into_bytes(),
+        URL_SAFE_NO_PAD.encode(planted.seed).into_bytes(),
+        format!("{:02x?}", planted.seed)
+            .replace([',', ' '], "")
+            .into_bytes(),
+        planted.text().as_bytes()[20..52].to_vec(),
+    ] {
+        let found = std::panic::catch_unwind(|| planted.is_not_in("the leak", &leak));
+        assert!(found.is_err(), "{leak:?}");
+    }
+    planted.is_not_in("a public text", b"MC4CAQAwBQYDK2VwBCIEIA");
+}
+
+#[test]
+fn a_serving_process_gives_no_key_away_and_takes_none_to_disk() {
+    let planted = [
+        Planted::new(3),
+        Planted::new(4),
+        Planted::new(5),
+        Planted::new(6),
+    ];
+    let [text, alternate, file, replacement] = &planted;
+    let config = format!(
+        "bearer.token.core:\n  PrivateKey: {}\n  AltPrivateKey: {}\n  PrivateKeyFile: ./key.pem\n",
+        text.text(),
+        alternate.text(),
+    );
+    let mut issuer = Setup::new()
+        .with_file("config.yaml", &config)
+        .with_file("key.pem", &file.pem())
+        .with_variable("MICROBUS_LOG_DEBUG", "1")
+        .serve();
+    fs::write(issuer.folder().join("key.pem"), replacement.pem()).unwrap();
+    issuer.until("Key published");
+    fs::write(
+        issuer.folder().join("key.pem"),
+        text.pem().replace('\n', " "),
+    )
+    .unwrap();
+    issuer.until("Key file cannot be used");
+
+    let process = format!("/proc/{}", issuer.id());
+    let limits = fs::read_to_string(format!("{process}/limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    assert_eq!(
+        core.unwrap()
+            .split_whitespace()
+            .skip(4)
+            .take(2)
+            .collect::<Vec<_>>(),
+        ["0", "0"]
+    );
+    let mut seen = vec![
+        (
+            "its command line",
+            fs::read(format!("{process}/cmdline")).unwrap(),
+        ),
+        // To any other user but root even this is closed.
+        (
+            "its environment",
+            fs::read(format!("{process}/environ")).unwrap_or_default(),
+        ),
+    ];
+    for (request, body) in [
+        ("GET /jwks", ""),
+        ("GET /healthz", ""),
+        ("GET /readyz", ""),
+        ("GET /metrics", ""),
+        ("GET /config.yaml", ""),
+        ("POST /mint", r#"{"claims":{"sub":"harry"}}"#),
+        ("POST /mint", "{"),
+        ("POST /mint", r#"{"claims":[]}"#),
+    ] {
+        seen.push((request, issuer.exchange(request, body).into_bytes()));
+    }
+    let files = files_in(issuer.folder());
+    let end = issuer.end_by(Signal::ABORT);
+    assert_eq!(
+        (end.signal(), end.core_dumped()),
+        (Some(Signal::ABORT.as_raw()), false)
+    );
+    assert_eq!(files_in(issuer.folder()), files, "it wrote no file");
+    seen.push(("its log", issuer.log().as_bytes().to_vec()));
+    for key in &planted {
+        for (place, content) in &seen {
+            key.is_not_in(place, content);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_refuses_to_start_gives_no_key_away() {
+    let planted = Planted::new(9);
+    let flat = planted.pem().replace('\n', " ");
+    let hexadecimal: String = planted
+        .seed
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let named = |value: &str| {
+        let config = format!("bearer.token.core:\n  PrivateKeyFile: {value:?}\n");
+        Setup::new().with_file("config.yaml", &config)
+    };
+    let texts = |value: &str| {
+        let config =
+            format!("bearer.token.core:\n  PrivateKey: {value:?}\n  AltPrivateKey: [{value:?}]\n");
+        Setup::new().with_file("config.yaml", &config)
+    };
+    for setup in [
+        texts(&flat),
+        texts(&hexadecimal),
+        texts(&STANDARD.encode(planted.seed)),
+        named(&planted.text()),
+        named(&planted.pem()),
+        named("./key").with_file("key", &flat),
+        named("./key").with_file("key", &hexadecimal),
+        Setup::new().with_variable("MICROBUS_PRIVATE_KEY_FILE", &planted.text()),
+        Setup::new().with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", &planted.pem()),
+    ] {
+        let ended = setup.end();
+        assert_eq!(ended.code, Some(78), "{}", ended.log);
+        planted.is_not_in("its last words", ended.log.as_bytes());
+    }
+}
+
+#[test]
+fn a_configuration_file_that_does_not_parse_is_not_quoted() {
+    let planted = Planted::new(12);
+    let config = format!("bearer.token.core:\n  PrivateKey: [{}\n", planted.text());
+    let mut issuer = Setup::new().with_file("config.yaml", &config).serve();
+    assert!(issuer.log().contains("Parsing config file"));
+    planted.is_not_in("its log", issuer.log().as_bytes());
+}
+
+fn files_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
