@@ -1,11 +1,19 @@
 //! End-to-end tests: a file per promise.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
+)]
 
 mod artifacts;
+mod bearer;
 mod configuration;
 mod embedded;
 mod fragments;
 mod harness;
 mod mint;
+mod readme;
 mod reconnect;
 mod replay;
 mod rotation;

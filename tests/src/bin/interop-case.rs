@@ -1,10 +1,11 @@
 //! Writes what `tests/interop/run` verifies: a token of the real issuer, the keys that the issuer publishes, and the
 //! claims that the token must have.
 //!
-//! Usage: `interop-case DIRECTORY`.
+//! Usage: `interop-case access-token|bearer-token DIRECTORY`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "this is a test that leaves files behind"
 )]
 
@@ -14,16 +15,23 @@ use std::path::PathBuf;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let folder = std::env::args_os()
-        .nth(1)
-        .map(PathBuf::from)
-        .expect("usage: interop-case DIRECTORY");
+    const USAGE: &str = "usage: interop-case access-token|bearer-token DIRECTORY";
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let [name, folder] = arguments.as_slice() else {
+        panic!("{USAGE}")
+    };
+    let products = [Product::ACCESS_TOKEN, Product::BEARER_TOKEN];
+    let product = products
+        .into_iter()
+        .find(|product| product.binary == name)
+        .expect(USAGE);
+    let folder = PathBuf::from(folder);
     std::fs::create_dir_all(&folder).expect("the directory can be made");
 
     let bus = Bus::start().await;
     let _configurator = bus.configurator().await;
     let caller = bus.caller("raw.tester", "id-interop000").await;
-    let issuer = bus.issuer(Product::ACCESS_TOKEN).start();
+    let issuer = bus.issuer(product).start();
     issuer.until_ready(&caller).await;
 
     let claims = json!({
@@ -39,15 +47,18 @@ async fn main() {
         ("Microbus-Time-Budget", "15m"),
         ("Content-Type", "application/json"),
     ];
-    let host = Product::ACCESS_TOKEN.host;
+    let host = product.host;
     let minted = caller
         .call("POST", host, 666, "/mint", &headers, body.as_bytes())
         .await;
     let keys = caller.get(host, 888, "/jwks").await;
 
     let mut expected = claims;
-    expected["idp"] = expected["iss"].take();
-    expected["iss"] = json!("https://access.token.core");
+    let original = expected["iss"].take();
+    if host == Product::ACCESS_TOKEN.host {
+        expected["idp"] = original;
+    }
+    expected["iss"] = json!(format!("https://{host}"));
     let token = minted.json()["token"]
         .as_str()
         .expect("a token is minted")

@@ -1,0 +1,269 @@
+//! The operator's keys of bearer.token.core: given, wrong, rotated and removed, by configurator and by file.
+
+use e2e::goldens;
+use e2e::normal::{claim, kid, normal};
+use e2e::{Bus, Caller, Configurator, Issuer, PATIENCE, Product};
+use microbus_token::{JwkSet, verify};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+const HOST: &str = Product::BEARER_TOKEN.host;
+
+/// PKCS#8 of the seeds 32×01 and 32×02, as base64 of the DER; their key IDs are those of the specification.
+const KEY_1: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+const KEY_2: &str = "MC4CAQAwBQYDK2VwBCIEIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC";
+const KID_1: &str = "NHUPmL1Z_Pw";
+const KID_2: &str = "ajgD1fBZkCo";
+
+async fn start(bus: &Bus, configurator: &Configurator) -> (Issuer, Caller) {
+    configurator.set(HOST, "PrivateKey", KEY_1);
+    let setup = bus
+        .issuer(Product::BEARER_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "PROD");
+    let issuer = setup.start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    (issuer, caller)
+}
+
+async fn mint(caller: &Caller) -> String {
+    let minted = caller
+        .post(
+            HOST,
+            666,
+            "/mint",
+            r#"{"claims":{"sub":"harry","idp":"kept"}}"#,
+        )
+        .await;
+    assert_eq!(minted.response().status(), 200, "{minted:?}");
+    minted.json()["token"].as_str().unwrap().to_owned()
+}
+
+async fn published(caller: &Caller) -> Vec<String> {
+    let body = caller.get(HOST, 888, "/jwks").await.body();
+    let keys = JwkSet::from_json(&body).unwrap();
+    keys.iter()
+        .map(|jwk| jwk.id().as_str().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_token_of_the_operators_key_verifies_and_lives_for_its_ttl() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (_issuer, caller) = start(&bus, &configurator).await;
+    let token = mint(&caller).await;
+    assert_eq!(kid(&token), KID_1);
+    let keys = JwkSet::from_json(&caller.get(HOST, 888, "/jwks").await.body()).unwrap();
+    let verified = verify(&token, &keys, SystemTime::now()).unwrap();
+    assert_eq!(verified.claims().get("idp"), Some("\"kept\""));
+    let number = |name: &str| claim(&token, name).as_i64().unwrap();
+    assert_eq!(number("exp") - number("iat"), 720 * 3600 + 600);
+    assert_eq!(claim(&token, "jti").as_str().unwrap().len(), 24);
+}
+
+#[tokio::test]
+async fn the_recorded_rotation_by_configurator_goes_through_the_same_steps() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (issuer, caller) = start(&bus, &configurator).await;
+    assert_eq!(kid(&mint(&caller).await), KID_1);
+
+    configurator.set(HOST, "AltPrivateKey", KEY_1);
+    configurator.set(HOST, "PrivateKey", KEY_2);
+    let position = issuer.log().position();
+    configurator.refresh(HOST).await;
+    assert_eq!(
+        published(&caller).await,
+        [KID_2, KID_1],
+        "primary first, then alternate"
+    );
+    assert_eq!(
+        kid(&mint(&caller).await),
+        KID_1,
+        "the outgoing key signs meanwhile"
+    );
+    let recorded = goldens::case("prod", "prod_jwks_bearer_rotated");
+    let request = recorded.requests_to(HOST).next().unwrap();
+    let answer = recorded.answers_to(request).last().unwrap();
+    let ours = caller.get(HOST, 888, "/jwks").await;
+    assert_eq!(normal(ours.response())["body"], normal(answer)["body"]);
+
+    let mut log = issuer.log();
+    let signs = log.line_after(position, "signs", PATIENCE).await;
+    assert!(signs.is_some(), "{}", log.text());
+    until_signed_by(&caller, KID_2).await;
+}
+
+/// Mints until the key signs, within the patience of all tests.
+async fn until_signed_by(caller: &Caller, wanted: &str) {
+    let end = Instant::now() + PATIENCE;
+    while kid(&mint(caller).await) != wanted {
+        assert!(Instant::now() < end, "{wanted} never signs");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_key_changes_nothing_and_a_removed_one_is_gone_at_once() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (issuer, caller) = start(&bus, &configurator).await;
+    configurator.set(HOST, "PrivateKey", "garbage-planted");
+    configurator.set(HOST, "AltPrivateKey", KEY_2);
+    let refused = configurator.refresh(HOST).await;
+    assert!(refused.response().status() >= 400, "{refused:?}");
+    assert_eq!(published(&caller).await, [KID_1], "neither is taken");
+    assert!(!issuer.log().text().contains("garbage-planted"));
+
+    // The same values again are tried again, and a corrected one is taken.
+    assert!(configurator.refresh(HOST).await.response().status() >= 400);
+    configurator.set(HOST, "PrivateKey", KEY_1);
+    assert_eq!(configurator.refresh(HOST).await.response().status(), 200);
+    assert_eq!(published(&caller).await, [KID_1, KID_2]);
+
+    configurator.unset(HOST, "PrivateKey");
+    configurator.unset(HOST, "AltPrivateKey");
+    configurator.refresh(HOST).await;
+    assert_eq!(published(&caller).await, Vec::<String>::new());
+    let refused = caller.post(HOST, 666, "/mint", "{}").await;
+    assert_eq!(refused.response().status(), 503);
+    assert_eq!(refused.json()["err"]["error"], "no signing key configured");
+}
+
+#[tokio::test]
+async fn a_key_from_a_file_never_crosses_the_bus_and_is_rotated_by_replacing_the_file() {
+    let bus = Bus::start().await;
+    let mut tap = bus.tap().await;
+    let setup = bus
+        .issuer(Product::BEARER_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "LOCAL")
+        .with_file("primary.key", KEY_1)
+        .with_file("alternate.key", "")
+        .with_file(
+            "config.yaml",
+            "bearer.token.core:\n  PrivateKeyFile: ./primary.key\n  AltPrivateKeyFile: ./alternate.key\n",
+        );
+    let issuer = setup.start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    assert_eq!(kid(&mint(&caller).await), KID_1);
+    issuer.write_file("alternate.key", KEY_1);
+    issuer.write_file("primary.key", KEY_2);
+    until_signed_by(&caller, KID_2).await;
+    assert_eq!(published(&caller).await, [KID_2, KID_1]);
+    caller
+        .publish(
+            &caller.subject(888, "nobody.example", "_", "GET", "end"),
+            "",
+        )
+        .await;
+    loop {
+        let message = tap.next(PATIENCE).await.unwrap();
+        if message.subject.contains("nobody_example") {
+            break;
+        }
+        let text = String::from_utf8_lossy(&message.payload).into_owned();
+        for key in [KEY_1, KEY_2] {
+            assert!(!text.contains(key), "{} carries a key", message.subject);
+        }
+    }
+}
+
+/// A verifier that behaves as the Go ones do: it caches keys for ever, and refuses a token with an unknown key at once if
+/// its last fetch began less than a second ago, also while that is still running (spec: microbus-wire 12.2).
+#[derive(Default)]
+struct Verifier {
+    state: Mutex<VerifierState>,
+}
+
+#[derive(Default)]
+struct VerifierState {
+    sets: HashMap<String, JwkSet>,
+    last_fetch: Option<Instant>,
+    verified: usize,
+    refused: usize,
+}
+
+impl Verifier {
+    async fn check(&self, caller: &Caller, token: &str) {
+        if self.must_fetch(&kid(token)) {
+            let set = JwkSet::from_json(&caller.get(HOST, 888, "/jwks").await.body()).unwrap();
+            let mut state = self.state.lock().unwrap();
+            for jwk in set.iter() {
+                state.sets.insert(jwk.id().as_str().to_owned(), set.clone());
+            }
+        }
+        let mut state = self.state.lock().unwrap();
+        let set = state.sets.get(&kid(token));
+        match set.is_some_and(|set| verify(token, set, SystemTime::now()).is_ok()) {
+            true => state.verified += 1,
+            false => state.refused += 1,
+        }
+    }
+
+    fn must_fetch(&self, kid: &str) -> bool {
+        let mut state = self.state.lock().unwrap();
+        let debounced = state
+            .last_fetch
+            .is_some_and(|began| began.elapsed() < Duration::from_secs(1));
+        if state.sets.contains_key(kid) || debounced {
+            return false;
+        }
+        state.last_fetch = Some(Instant::now());
+        true
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        (state.verified, state.refused)
+    }
+}
+
+/// Mints and verifies until a token is signed by `wanted`, every tenth one at the ingress too.
+async fn load_until(caller: &Caller, connector: &Verifier, ingress: &Verifier, wanted: &str) {
+    let end = Instant::now() + PATIENCE;
+    for round in 0_usize.. {
+        let token = mint(caller).await;
+        connector.check(caller, &token).await;
+        if round % 10 == 0 {
+            ingress.check(caller, &token).await;
+        }
+        if kid(&token) == wanted {
+            return;
+        }
+        assert!(Instant::now() < end, "{wanted} never signs");
+    }
+}
+
+#[tokio::test]
+async fn two_rotations_under_steady_load_are_counted_at_verifiers_like_the_go_ones() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (_issuer, first) = start(&bus, &configurator).await;
+    let second = bus.caller("raw.tester", "id-rawtester0").await;
+    let third = bus.caller("echo.example", "id-echo000000").await;
+    // One like a connector, and one like the ingress, whose second map is filled by its own few requests only.
+    let (connector, ingress) = (Verifier::default(), Verifier::default());
+    for (primary, alternate, wanted) in [(KEY_2, KEY_1, KID_2), (KEY_1, KEY_2, KID_1)] {
+        configurator.set(HOST, "PrivateKey", primary);
+        configurator.set(HOST, "AltPrivateKey", alternate);
+        configurator.refresh(HOST).await;
+        tokio::join!(
+            load_until(&first, &connector, &ingress, wanted),
+            load_until(&second, &connector, &ingress, wanted),
+            load_until(&third, &connector, &ingress, wanted),
+        );
+    }
+    let ((verified, refused), (at_ingress, refused_there)) = (connector.counts(), ingress.counts());
+    println!(
+        "connector: {verified} verified, {refused} refused; ingress: {at_ingress} verified, {refused_there} refused"
+    );
+    // Both keys are published from the first rotation on, so that a verifier misses at most what races with one fetch of its
+    // own per new key.
+    assert!(verified > 100 && at_ingress > 10);
+    assert!(refused <= 2 * IN_FLIGHT && refused_there <= 2 * IN_FLIGHT);
+}
+
+/// Tokens that can be under way while a verifier fetches: one of each caller.
+const IN_FLIGHT: usize = 3;
