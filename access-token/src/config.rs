@@ -35,6 +35,12 @@ pub const PROPERTIES: &[Property] = &[
         default: "false",
         effect: "refuse to mint claims whose name an expression takes for a literal, instead of warning",
     },
+    Property {
+        name: WARM_VERIFIERS,
+        rule: Rule::Switch,
+        default: "true",
+        effect: "show a new key to every verifier before it signs, and the current one to every verifier that starts",
+    },
 ];
 
 /// The configuration in force.
@@ -48,6 +54,8 @@ pub struct Config {
     pub max_token_lifetime: Duration,
     /// Whether claim names that expressions take for literals are refused.
     pub refuse_literal_claim_names: bool,
+    /// Whether verifiers are shown keys before they meet them in tokens.
+    pub warm_verifiers: bool,
 }
 
 impl Config {
@@ -59,6 +67,7 @@ impl Config {
             default_token_lifetime: settings.duration(DEFAULT_TOKEN_LIFETIME),
             max_token_lifetime: settings.duration(MAX_TOKEN_LIFETIME),
             refuse_literal_claim_names: settings.switch(REFUSE_LITERAL_CLAIM_NAMES),
+            warm_verifiers: settings.switch(WARM_VERIFIERS),
         }
     }
 
@@ -82,6 +91,7 @@ impl Default for Config {
             default_token_lifetime: Duration::from_secs(20),
             max_token_lifetime: ACCESS_CEILING,
             refuse_literal_claim_names: false,
+            warm_verifiers: true,
         }
     }
 }
@@ -93,6 +103,7 @@ const LIFETIME: Rule = Rule::Duration {
 const KEY_ROTATION_INTERVAL: &str = "KeyRotationInterval";
 const DEFAULT_TOKEN_LIFETIME: &str = "DefaultTokenLifetime";
 const MAX_TOKEN_LIFETIME: &str = "MaxTokenLifetime";
+const WARM_VERIFIERS: &str = "WarmVerifiers";
 const REFUSE_LITERAL_CLAIM_NAMES: &str = "RefuseLiteralClaimNames";
 
 #[cfg(test)]
@@ -105,6 +116,7 @@ mod tests {
             default_token_lifetime: Duration::from_secs(default),
             max_token_lifetime: Duration::from_secs(max),
             refuse_literal_claim_names: false,
+            warm_verifiers: true,
         }
     }
 

@@ -3,16 +3,23 @@
 //! Source: spec: microbus-wire 4.1, 4.2, 11.4.
 
 use crate::issuer::{Issuer, Minted};
+use crate::replicas::Word;
+use crate::service::PROFILE;
 use crate::status;
 use bytes::Bytes;
-use microbus_bus::{Answer, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency};
+use microbus_bus::{Answer, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency};
 use microbus_service::{Metrics, arguments};
+use microbus_wire::header;
 use std::sync::Arc;
 
 /// Returns the endpoints of the issuer.
-pub(crate) fn routes(issuer: &Arc<Issuer>, metrics: &Arc<Metrics>) -> Vec<Route> {
+pub(crate) fn routes(
+    issuer: &Arc<Issuer>,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Route> {
     let jwks = Arc::clone(issuer);
-    let local_keys = Arc::clone(issuer);
+    let (local_keys, clock) = (Arc::clone(issuer), Arc::clone(clock));
     let minter = Arc::clone(issuer);
     let metrics = Arc::clone(metrics);
     vec![
@@ -34,7 +41,7 @@ pub(crate) fn routes(issuer: &Arc<Issuer>, metrics: &Arc<Metrics>) -> Vec<Route>
             path: "/local-keys",
             delivery: Delivery::Every,
             urgency: Urgency::Exempt,
-            handler: Arc::new(move |request: Incoming| publish(&local_keys, &request)),
+            handler: Arc::new(move |request: Incoming| tell(&local_keys, &*clock, &request)),
         },
         Route {
             name: "Mint",
@@ -54,6 +61,23 @@ pub(crate) fn routes(issuer: &Arc<Issuer>, metrics: &Arc<Metrics>) -> Vec<Route>
 fn publish(issuer: &Issuer, request: &Incoming) -> Handling {
     let answer = arguments::expect_none(request).map(|()| Reply::json(issuer.jwk_set()));
     Handling::Done(answer)
+}
+
+/// Takes in what a replica says of keys, and answers with what we know.
+///
+/// Who is a replica is what the broker vouches for in the subject, never a header (design: keys, "What is believed").
+fn tell(issuer: &Issuer, clock: &dyn Clock, request: &Incoming) -> Handling {
+    let now = clock.now();
+    if let Err(failure) = arguments::expect_none(request) {
+        return Handling::Done(Err(failure));
+    }
+    let instance = request.header(header::FROM_ID).unwrap_or_default();
+    if request.from_host() == PROFILE.issuer.host()
+        && let Some(word) = Word::parse(request.body())
+    {
+        issuer.hear(instance, &word, now);
+    }
+    Handling::Done(Ok(Reply::json(issuer.word(now))))
 }
 
 fn mint(issuer: &Issuer, metrics: &Metrics, request: &Incoming) -> Answer {

@@ -4,13 +4,14 @@
 //! the JWK Set is encoded when the ring changes, so that serving it costs a reference count.
 
 use crate::config::Config;
+use crate::replicas::{Heard, Replicas, Word};
 use crate::transform::ClaimsTransformer;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::{Clock, Failure};
 use microbus_token::{
     Change, Claims, CompactJwt, IdentityProvider, JwkSet, KeyError, KeyId, KeyRing, RingError,
-    RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, sign_claims,
+    RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, mint_access, sign_claims,
 };
 use rand::rngs::StdRng;
 use std::fmt;
@@ -22,13 +23,15 @@ pub struct Issuer {
     config: ArcSwap<Config>,
     active: ArcSwapOption<SigningKey>,
     published: ArcSwap<Published>,
+    /// Locked after the ring where both are needed.
+    replicas: Mutex<Replicas>,
     ring: Mutex<KeyRing>,
     rng: Mutex<StdRng>,
     transformers: Vec<Box<dyn ClaimsTransformer>>,
     clock: Arc<dyn Clock>,
 }
 
-/// The keys that verify our tokens, and the same as the body of an answer.
+/// The keys that verify tokens of any replica, and the same as the body of an answer.
 #[derive(Debug)]
 struct Published {
     keys: JwkSet,
@@ -72,9 +75,10 @@ pub struct Minted {
 }
 
 impl Issuer {
-    /// Makes an issuer without a key; [`Issuer::start`] makes the first.
+    /// Makes the issuer of the replica `instance`, without a key; [`Issuer::start`] makes the first.
     #[must_use]
     pub fn new(
+        instance: String,
         config: Config,
         transformers: Vec<Box<dyn ClaimsTransformer>>,
         rng: StdRng,
@@ -85,6 +89,7 @@ impl Issuer {
             config: ArcSwap::from_pointee(config),
             active: ArcSwapOption::empty(),
             published: ArcSwap::from_pointee(Published::of(JwkSet::default())),
+            replicas: Mutex::new(Replicas::new(instance)),
             ring: Mutex::new(KeyRing::new(policy)),
             rng: Mutex::new(rng),
             transformers,
@@ -98,20 +103,87 @@ impl Issuer {
         self.config.store(Arc::new(config));
     }
 
-    /// Makes the first key, which signs at once: no verifier can have missed it.
+    /// Makes the first key, which is published and does not sign: see [`Issuer::activate_first`].
     ///
     /// # Errors
     /// [`RotationError`] when no key can be made.
     pub fn start(&self, now: Instant) -> Result<(), RotationError> {
         let mut ring = lock(&self.ring);
-        let changes = if ring.active().is_some() {
-            Vec::new()
-        } else {
+        if ring.active().is_none() && ring.next().is_none() {
             ring.prepare(self.new_key()?, now)?;
-            ring.activate_now(now)
-        };
-        self.publish(&ring, &changes);
+        }
+        self.publish(&ring, &[]);
         Ok(())
+    }
+
+    /// Lets the first key sign at once: where no other replica is, no verifier can have missed it.
+    pub fn activate_first(&self, now: Instant) {
+        let mut ring = lock(&self.ring);
+        let changes = ring.activate_now(now);
+        self.publish(&ring, &changes);
+    }
+
+    /// Lets a key that waits sign before its time, because every replica and every verifier has it.
+    pub fn confirm(&self, id: &KeyId, now: Instant) {
+        let mut ring = lock(&self.ring);
+        let changes = ring.confirm(id, now);
+        self.publish(&ring, &changes);
+    }
+
+    /// Returns the key that is published and does not sign yet.
+    #[must_use]
+    pub fn waiting_key(&self) -> Option<KeyId> {
+        lock(&self.ring).next().map(|(key, _)| key.id().clone())
+    }
+
+    /// Tells whether a key signs.
+    #[must_use]
+    pub fn signs(&self) -> bool {
+        self.active.load().is_some()
+    }
+
+    /// Returns the configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        **self.config.load()
+    }
+
+    /// Takes in what another replica says of keys.
+    pub(crate) fn hear(&self, instance: &str, word: &Word, now: Instant) {
+        let ring = lock(&self.ring);
+        let heard = lock(&self.replicas).hear(instance, word, &ring, now);
+        if heard == Heard::News {
+            self.publish(&ring, &[]);
+        }
+    }
+
+    /// Returns what to tell other replicas of keys: the body of a `LocalKeys` request or answer.
+    pub(crate) fn word(&self, now: Instant) -> String {
+        let ring = lock(&self.ring);
+        lock(&self.replicas).word(&ring, now).to_json()
+    }
+
+    /// Returns the other replicas that were heard lately.
+    pub(crate) fn peers(&self) -> Vec<String> {
+        lock(&self.replicas).peers().map(str::to_owned).collect()
+    }
+
+    /// Returns a token that shows a key to verifiers before, or while, it signs: of the waiting key if there is one.
+    ///
+    /// # Security
+    /// It is a valid token of nobody in particular for at most six seconds: it has a fixed `sub` and no other claim.
+    pub(crate) fn warm_up_token(&self) -> Option<CompactJwt> {
+        let ring = lock(&self.ring);
+        let key = ring.next().map(|(key, _)| key).or_else(|| ring.active())?;
+        let claims = Claims::from_json(WARM_UP_CLAIMS).ok()?;
+        let jti = TokenId::random(&mut *lock(&self.rng), TokenId::ACCESS_LENGTH);
+        Some(mint_access(
+            claims,
+            WARM_UP_LIFETIME,
+            &jti,
+            key,
+            self.clock.wall(),
+        ))
     }
 
     /// Does what the time demands of the keys and returns when to call again.
@@ -121,6 +193,11 @@ impl Issuer {
     pub fn advance(&self, now: Instant) -> Result<Option<Instant>, RotationError> {
         let mut ring = lock(&self.ring);
         let changes = ring.advance(now);
+        let next_expiry = {
+            let mut replicas = lock(&self.replicas);
+            replicas.expire(now);
+            replicas.next_expiry()
+        };
         let rotated = if ring.rotation_due(now) {
             self.new_key().and_then(|key| {
                 tracing::info!(kid = %key.id(), "Key published, signs after the activation delay");
@@ -131,7 +208,7 @@ impl Issuer {
         };
         self.publish(&ring, &changes);
         rotated?;
-        Ok(ring.next_wakeup())
+        Ok(ring.next_wakeup().into_iter().chain(next_expiry).min())
     }
 
     /// Asks for a new key regardless of the age of the one that signs; [`Issuer::advance`] makes it.
@@ -180,7 +257,7 @@ impl Issuer {
         self.published.load().body.clone()
     }
 
-    /// Returns the public half of a key of ours that is published.
+    /// Returns the public half of a published key, ours or another replica's.
     #[must_use]
     pub fn verifying_key(&self, id: &KeyId) -> Option<VerifyingKey> {
         self.published.load().keys.get(id).cloned()
@@ -193,7 +270,7 @@ impl Issuer {
     /// Publishes first and signs second, so that no token precedes its key.
     fn publish(&self, ring: &KeyRing, changes: &[Change]) {
         self.published
-            .store(Arc::new(Published::of(ring.published())));
+            .store(Arc::new(Published::of(lock(&self.replicas).union(ring))));
         self.active.store(ring.active().cloned());
         for change in changes {
             match change {
@@ -224,6 +301,11 @@ impl fmt::Debug for Issuer {
             .finish_non_exhaustive()
     }
 }
+
+/// Names the warm-up to whoever reads a log; see [`Issuer::warm_up_token`].
+const WARM_UP_CLAIMS: &[u8] = br#"{"sub":"warm-up@access.token.core"}"#;
+/// With the padding of all access tokens it expires six seconds ahead.
+const WARM_UP_LIFETIME: Duration = Duration::from_secs(1);
 
 /// A panic elsewhere must not end minting: the data behind our locks is whole at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -20,7 +20,9 @@
 
 mod config;
 mod endpoints;
+mod exchange;
 mod issuer;
+mod replicas;
 mod service;
 mod status;
 mod transform;

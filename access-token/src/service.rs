@@ -2,16 +2,19 @@
 
 use crate::config::{Config, PROPERTIES};
 use crate::endpoints;
+use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::transform::ClaimsTransformer;
 use clap::Parser;
-use microbus_bus::{Failure, Route};
-use microbus_service::{Function, Metrics, Options, Profile, Service, Settings, Shape};
+use futures_util::future::BoxFuture;
+use microbus_bus::{Clock, Connector, Failure, Route};
+use microbus_service::{Function, Metrics, Options, Profile, Service, Settings, Shape, Station};
 use microbus_token::{KeyId, VerifyingKey};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// What access.token.core is.
 pub const PROFILE: Profile = Profile {
@@ -76,11 +79,15 @@ pub fn main(transformers: Vec<Box<dyn ClaimsTransformer>>) -> ExitCode {
             door: Some(arguments.door),
         },
         |parts| {
+            let instance = parts.identity.instance.as_str().to_owned();
             let config = Config::default();
-            let issuer = Issuer::new(config, transformers, parts.rng, parts.clock);
+            let clock = Arc::clone(&parts.clock);
+            let issuer = Issuer::new(instance, config, transformers, parts.rng, parts.clock);
             Arc::new(AccessToken {
                 issuer: Arc::new(issuer),
                 metrics: Arc::clone(parts.metrics),
+                clock,
+                contact: Mutex::default(),
             })
         },
     )
@@ -89,6 +96,95 @@ pub fn main(transformers: Vec<Box<dyn ClaimsTransformer>>) -> ExitCode {
 struct AccessToken {
     issuer: Arc<Issuer>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    contact: Mutex<Option<Contact>>,
+}
+
+/// The exchange with other replicas over the connection of the latest attempt to start.
+struct Contact {
+    exchange: Arc<Exchange>,
+    alone: bool,
+    regular: JoinHandle<()>,
+    /// The key that is being introduced to replicas and verifiers.
+    introducing: Option<KeyId>,
+}
+
+impl Drop for Contact {
+    fn drop(&mut self) {
+        self.regular.abort();
+    }
+}
+
+impl AccessToken {
+    /// Meets the other replicas.
+    async fn make_contact(&self, connector: &Arc<Connector>) {
+        let (issuer, clock) = (Arc::clone(&self.issuer), Arc::clone(&self.clock));
+        let exchange = Exchange::new(issuer, Arc::clone(connector), clock);
+        let alone = !exchange.meet_replicas().await;
+        let regular = tokio::spawn(Arc::clone(&exchange).keep_in_touch());
+        let contact = Contact {
+            exchange,
+            alone,
+            regular,
+            introducing: None,
+        };
+        *self.contact() = Some(contact);
+    }
+
+    /// Has the first key sign: at once where nobody else is, else when everybody has it.
+    async fn begin_to_sign(&self) {
+        let Some((exchange, alone)) = self
+            .contact()
+            .as_ref()
+            .map(|contact| (Arc::clone(&contact.exchange), contact.alone))
+        else {
+            return;
+        };
+        let (Some(kid), warm) = (
+            self.issuer.waiting_key(),
+            self.issuer.config().warm_verifiers,
+        ) else {
+            return;
+        };
+        if alone {
+            self.issuer.activate_first(self.clock.now());
+            if warm {
+                tokio::spawn(async move { exchange.warm_all(&kid).await });
+            }
+            return;
+        }
+        tracing::info!(%kid, "Other replicas are there: the key is shown to them and to verifiers before it signs");
+        exchange.introduce(kid, warm).await;
+        while !self.issuer.signs() {
+            let wakeup = self.advance(self.clock.now());
+            let until = wakeup.unwrap_or_else(|| self.clock.now() + ROTATION_RETRY);
+            if !self.issuer.signs() {
+                tokio::time::sleep_until(until.into()).await;
+            }
+        }
+    }
+
+    /// Introduces a key that has come to wait since the last call.
+    fn introduce_waiting_key(&self) {
+        let Some(kid) = self.issuer.waiting_key() else {
+            return;
+        };
+        let mut contact = self.contact();
+        let Some(contact) = contact.as_mut() else {
+            return;
+        };
+        if contact.introducing.as_ref() == Some(&kid) {
+            return;
+        }
+        contact.introducing = Some(kid.clone());
+        let exchange = Arc::clone(&contact.exchange);
+        let warm = self.issuer.config().warm_verifiers;
+        tokio::spawn(async move { exchange.introduce(kid, warm).await });
+    }
+
+    fn contact(&self) -> MutexGuard<'_, Option<Contact>> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Service for AccessToken {
@@ -102,7 +198,42 @@ impl Service for AccessToken {
     }
 
     fn routes(self: Arc<Self>) -> Vec<Route> {
-        endpoints::routes(&self.issuer, &self.metrics)
+        endpoints::routes(&self.issuer, &self.metrics, &self.clock)
+    }
+
+    fn reach(
+        self: Arc<Self>,
+        station: Station,
+        connector: &Arc<Connector>,
+    ) -> BoxFuture<'static, ()> {
+        let connector = Arc::clone(connector);
+        Box::pin(async move {
+            match station {
+                Station::Heard => self.make_contact(&connector).await,
+                Station::Published => self.begin_to_sign().await,
+                Station::Leaving => {
+                    let contact = self.contact().take();
+                    if let Some(contact) = contact {
+                        contact.exchange.ask().await;
+                    }
+                }
+            }
+        })
+    }
+
+    fn meet(&self, host: &str, instance: &str) {
+        let contact = self.contact();
+        let Some(contact) = contact.as_ref() else {
+            return;
+        };
+        if host == PROFILE.issuer.host() {
+            contact.exchange.tell_news();
+        }
+        if self.issuer.config().warm_verifiers && contact.exchange.is_nearest_to(instance) {
+            let exchange = Arc::clone(&contact.exchange);
+            let (host, instance) = (host.to_owned(), instance.to_owned());
+            tokio::spawn(async move { exchange.warm_newcomer(&host, &instance).await });
+        }
     }
 
     fn rotate(&self) {
@@ -110,7 +241,9 @@ impl Service for AccessToken {
     }
 
     fn advance(&self, now: Instant) -> Option<Instant> {
-        match self.issuer.advance(now) {
+        let advanced = self.issuer.advance(now);
+        self.introduce_waiting_key();
+        match advanced {
             Ok(wakeup) => wakeup,
             Err(error) => {
                 tracing::error!(error = %error, "Rotating keys, the old key goes on signing");

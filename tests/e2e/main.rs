@@ -16,6 +16,7 @@ mod mint;
 mod readme;
 mod reconnect;
 mod replay;
+mod replicas;
 mod rotation;
 mod shutdown;
 mod startup;

@@ -17,8 +17,15 @@ fn started(config: Config, transformers: Vec<Box<dyn ClaimsTransformer>>) -> Fix
         SystemTime::UNIX_EPOCH + Duration::from_secs(START),
     ));
     let shared: Arc<dyn Clock> = Arc::<FakeClock>::clone(&clock);
-    let issuer = Issuer::new(config, transformers, StdRng::seed_from_u64(1), shared);
+    let issuer = Issuer::new(
+        "id-own".to_owned(),
+        config,
+        transformers,
+        StdRng::seed_from_u64(1),
+        shared,
+    );
     issuer.start(clock.now()).unwrap();
+    issuer.activate_first(clock.now());
     Fixture { issuer, clock }
 }
 
@@ -146,6 +153,7 @@ fn literal_claim_names_are_reported_or_refused() {
 fn without_a_key_nothing_is_minted_and_the_set_is_empty() {
     let clock: Arc<dyn Clock> = Arc::new(FakeClock::at(SystemTime::UNIX_EPOCH));
     let issuer = Issuer::new(
+        "id-own".to_owned(),
         Config::default(),
         Vec::new(),
         StdRng::seed_from_u64(1),

@@ -23,6 +23,7 @@ pub struct Connector {
     requester: Arc<Requester>,
     responder: Arc<Responder>,
     round_trip: Duration,
+    measured: Duration,
     fragment_size: usize,
 }
 
@@ -60,13 +61,14 @@ impl Connector {
         let fragment_size = fragment_size(connection.max_payload())?;
         let requester =
             Requester::start(connection.clone(), identity.clone(), Arc::clone(&clock)).await?;
-        let round_trip = if connection.is_in_process() {
-            IN_PROCESS_ROUND_TRIP
+        let (round_trip, measured) = if connection.is_in_process() {
+            (IN_PROCESS_ROUND_TRIP, Duration::ZERO)
         } else {
             let began = clock.now();
             let passed = tokio::time::timeout(MEASURING, requester.barrier()).await;
             let measured = matches!(passed, Ok(Ok(()))).then(|| clock.now() - began);
-            network_round_trip(measured, connection.known_servers().await)
+            let round_trip = network_round_trip(measured, connection.known_servers().await);
+            (round_trip, measured.unwrap_or(round_trip))
         };
         let settings = ResponderSettings {
             round_trip,
@@ -81,6 +83,7 @@ impl Connector {
             requester,
             responder,
             round_trip,
+            measured,
             fragment_size,
         }))
     }
@@ -103,6 +106,12 @@ impl Connector {
         self.round_trip
     }
 
+    /// Returns the round trip that was measured when this was opened, not rounded up to what callers wait; zero in process.
+    #[must_use]
+    pub fn measured_round_trip(&self) -> Duration {
+        self.measured
+    }
+
     /// Asks one instance and waits for its answer.
     ///
     /// # Errors
@@ -121,8 +130,21 @@ impl Connector {
         &self,
         outgoing: &Outgoing,
     ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
+        self.multicast_observed(outgoing, |_, _| {}).await
+    }
+
+    /// Asks all who listen like [`Connector::multicast`]; `observe` sees each message as it arrives, acks too, with the host
+    /// that the broker vouches for.
+    ///
+    /// # Errors
+    /// [`RequestError`] when the call could not be made.
+    pub async fn multicast_observed(
+        &self,
+        outgoing: &Outgoing,
+        observe: impl FnMut(&str, &Response) + Send,
+    ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
         self.requester
-            .multicast(outgoing, self.round_trip, self.fragment_size)
+            .multicast(outgoing, self.round_trip, self.fragment_size, observe)
             .await
     }
 

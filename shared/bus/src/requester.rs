@@ -160,12 +160,14 @@ impl Requester {
         }
     }
 
-    /// Asks all who listen and collects their answers; nobody is an empty list.
+    /// Asks all who listen and collects their answers; nobody is an empty list. `observe` sees each message of the host of
+    /// its first argument as it arrives, acks too.
     pub(crate) async fn multicast(
         &self,
         outgoing: &Outgoing,
         round_trip: Duration,
         fragment_size: usize,
+        mut observe: impl FnMut(&str, &Response),
     ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
         let prepared = self.prepare(outgoing, round_trip, fragment_size)?;
         let subject = self.subject_of(&prepared)?;
@@ -179,7 +181,10 @@ impl Requester {
                 Some(Heard {
                     source_host,
                     response,
-                }) => call.on_message(&source_host, response, self.clock.now()),
+                }) => {
+                    observe(&source_host, &response);
+                    call.on_message(&source_host, response, self.clock.now())
+                }
                 None => call.on_timeout(self.clock.now()),
             };
             match step {

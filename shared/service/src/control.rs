@@ -5,11 +5,12 @@
 use crate::configuration::Configuration;
 use crate::metrics::{self, Metrics};
 use crate::openapi;
-use crate::service::Profile;
+use crate::service::{Profile, Service};
 use bytes::Bytes;
 use microbus_bus::{
     Answer, Connector, Delivery, Failure, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
+use microbus_wire::header::FROM_ID;
 use microbus_wire::query;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
@@ -23,6 +24,7 @@ pub(crate) struct Control {
     pub(crate) profile: &'static Profile,
     pub(crate) connector: Arc<Connector>,
     pub(crate) configuration: Arc<Configuration>,
+    pub(crate) service: Arc<dyn Service>,
     pub(crate) metrics: Arc<Metrics>,
     /// Whether `/metrics` answers, and whether JSON is indented and bodies are never compressed.
     pub(crate) prometheus: bool,
@@ -188,6 +190,8 @@ fn on_new_subs(control: &Arc<Control>, request: &Incoming) -> Handling {
     match values.next() {
         Some(Ok(OnNewSubs { hosts })) => {
             control.connector.forget_responders(&hosts);
+            let instance = request.header(FROM_ID).unwrap_or_default();
+            control.service.meet(request.from_host(), instance);
             done(Reply::json("{}"))
         }
         Some(Err(error)) => failed(ErrorStatus::BAD_REQUEST, "malformed body", error),

@@ -119,7 +119,7 @@ pub(crate) fn configuration(metrics: &Arc<Metrics>) -> Arc<Configuration> {
     ))
 }
 
-struct Idle;
+pub(crate) struct Idle;
 
 impl Service for Idle {
     fn configure(&self, _: &Settings) -> Result<(), Failure> {

@@ -33,5 +33,5 @@ pub use lifecycle::{Options, run};
 pub use log::timestamp;
 pub use metrics::Metrics;
 pub use property::{InvalidValue, Property, Rule, Value};
-pub use service::{Function, Parts, Profile, Service, Shape};
+pub use service::{Function, Parts, Profile, Service, Shape, Station};
 pub use settings::{Settings, default_settings};

@@ -16,10 +16,10 @@ use crate::log::{self, CommonFields};
 use crate::metrics::Metrics;
 use crate::own_file;
 use crate::process;
-use crate::service::{Parts, Profile, Service};
+use crate::service::{Parts, Profile, Service, Station};
 use crate::settings::{self, Texts};
 use microbus_bus::{
-    Clock, ConnectError, Connection, Connector, Failures, Identity, OpenError, Outgoing,
+    Clock, ConnectError, Connection, Connector, Delivery, Failures, Identity, OpenError, Outgoing,
     SubscribeError, SystemClock, random_instance_id,
 };
 use microbus_verify::{BusKeySource, Verifier};
@@ -205,6 +205,7 @@ impl Process {
             deployment: surroundings.deployment,
             clock: Arc::clone(&clock),
             rng,
+            identity: &identity,
             metrics: &metrics,
         });
         let own = settings::resolve(profile.properties, &files, &Texts::new(), None)
@@ -329,6 +330,7 @@ impl Process {
             profile: self.profile,
             connector: Arc::clone(&connector),
             configuration: Arc::clone(&configuration),
+            service: Arc::clone(&self.service),
             metrics: Arc::clone(&self.metrics),
             prometheus: self.surroundings.prometheus,
             local,
@@ -342,11 +344,25 @@ impl Process {
         self.service
             .start(self.clock.now())
             .map_err(StartError::Service)?;
-        for route in control
+        let routes = control
             .routes()
             .into_iter()
-            .chain(Arc::clone(&self.service).routes())
-        {
+            .chain(Arc::clone(&self.service).routes());
+        let (dangerous, safe): (Vec<_>, Vec<_>) =
+            routes.partition(|route| route.port == DANGEROUS_PORT);
+        let (every, shared): (Vec<_>, Vec<_>) = safe
+            .into_iter()
+            .partition(|route| route.delivery == Delivery::Every);
+        for route in every {
+            connector.subscribe(guarded(route, &verifier)).await?;
+        }
+        self.reach(Station::Heard, &connector).await;
+        for route in shared {
+            connector.subscribe(guarded(route, &verifier)).await?;
+        }
+        connector.settle().await;
+        self.reach(Station::Published, &connector).await;
+        for route in dangerous {
             connector.subscribe(guarded(route, &verifier)).await?;
         }
         connector.settle().await;
@@ -367,6 +383,10 @@ impl Process {
             configuration,
             health,
         })
+    }
+
+    async fn reach(&self, station: Station, connector: &Arc<Connector>) {
+        Arc::clone(&self.service).reach(station, connector).await;
     }
 
     fn verifier(&self, connector: &Arc<Connector>) -> Verifier {
@@ -435,6 +455,9 @@ impl Process {
             .saturating_sub(FLUSH_RESERVE)
             .max(FLUSH_RESERVE);
         let drain = async {
+            connector.leave(|route| route.port == DANGEROUS_PORT).await;
+            connector.drained().await;
+            self.reach(Station::Leaving, connector).await;
             connector
                 .leave(|route| !route.path.starts_with("/dcache/"))
                 .await;
@@ -513,6 +536,8 @@ fn log_panics() {
     }));
 }
 
+/// Where tokens are minted (spec: microbus-wire 2.1).
+const DANGEROUS_PORT: u16 = 666;
 const START_INTERVAL: Duration = Duration::from_secs(1);
 /// Kept from the shutdown budget for writing what is buffered.
 const FLUSH_RESERVE: Duration = Duration::from_secs(2);

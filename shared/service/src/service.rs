@@ -4,7 +4,8 @@ use crate::deployment::Deployment;
 use crate::metrics::Metrics;
 use crate::property::Property;
 use crate::settings::Settings;
-use microbus_bus::{Clock, Failure, Route};
+use futures_util::future::BoxFuture;
+use microbus_bus::{Clock, Connector, Failure, Identity, Route};
 use microbus_token::{Issuer, KeyId, VerifyingKey};
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -67,8 +68,21 @@ pub struct Parts<'a> {
     pub clock: Arc<dyn Clock>,
     /// A cryptographic generator, seeded by the operating system.
     pub rng: StdRng,
+    /// Who the process is on the bus.
+    pub identity: &'a Identity,
     /// Where to count.
     pub metrics: &'a Arc<Metrics>,
+}
+
+/// Where a process stands between its subscriptions (design: an issuer publishes before it signs).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Station {
+    /// Everything that every replica answers is subscribed; nothing that replicas share.
+    Heard,
+    /// Everything but the dangerous port is subscribed: keys are published, and nothing is signed.
+    Published,
+    /// The dangerous port is left, and all else still answered.
+    Leaving,
 }
 
 /// A service: the process around it calls these in the order of their declaration, then the last ones at any time.
@@ -95,6 +109,20 @@ pub trait Service: Send + Sync + 'static {
 
     /// Returns its endpoints; control endpoints are not among them.
     fn routes(self: Arc<Self>) -> Vec<Route>;
+
+    /// Told at each station on the way to serving and from it; what it returns is waited for.
+    ///
+    /// An issuer whose replicas share keys meets them here, before anything depends on its own.
+    fn reach(
+        self: Arc<Self>,
+        _station: Station,
+        _connector: &Arc<Connector>,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Told of an instance that has announced itself on the bus.
+    fn meet(&self, _host: &str, _instance: &str) {}
 
     /// Replaces the signing key at the next [`Service::advance`], because an operator fears a leak.
     fn rotate(&self);

@@ -25,6 +25,7 @@ impl Bench {
             connector: Arc::clone(&own),
             configuration: fixture::configuration(&metrics),
             metrics,
+            service: Arc::new(fixture::Idle),
             prometheus,
             local,
             started: microbus_bus::Clock::now(&*clock),

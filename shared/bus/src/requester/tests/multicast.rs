@@ -8,7 +8,7 @@ fn ask_all(bench: &Bench) -> tokio::task::JoinHandle<(Answers, Duration)> {
         let began = tokio::time::Instant::now();
         let outgoing = outgoing().within(Duration::from_secs(3));
         let answers = requester
-            .multicast(&outgoing, ROUND_TRIP, FRAGMENT_SIZE)
+            .multicast(&outgoing, ROUND_TRIP, FRAGMENT_SIZE, |_, _| {})
             .await;
         (answers, began.elapsed())
     })
