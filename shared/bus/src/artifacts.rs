@@ -41,10 +41,7 @@ impl Artifacts {
         let entries = std::fs::read_dir(&self.directory).ok()?;
         entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| {
-                path.to_str()
-                    .is_some_and(|name| name.ends_with("nats.creds"))
-            })
+            .find(|path| path.as_os_str().as_encoded_bytes().ends_with(b"nats.creds"))
     }
 
     /// Tells whether TLS is mandatory.

@@ -49,8 +49,11 @@ impl InFlight {
 
     /// Counts a request, which holds no bytes yet.
     pub(crate) fn begin(&self) -> Flight {
-        self.load
-            .send_modify(|load| load.requests = load.requests.saturating_add(1));
+        // Whoever waits does so for zero, and need not be told of more.
+        self.load.send_if_modified(|load| {
+            load.requests = load.requests.saturating_add(1);
+            false
+        });
         Flight {
             load: Arc::clone(&self.load),
             bytes: 0,
@@ -86,17 +89,19 @@ impl Flight {
     /// Notes how many bytes the request keeps in memory.
     pub(crate) fn hold(&mut self, bytes: usize) {
         let before = std::mem::replace(&mut self.bytes, bytes);
-        self.load.send_modify(|load| {
+        self.load.send_if_modified(|load| {
             load.bytes = load.bytes.saturating_sub(before).saturating_add(bytes);
+            false
         });
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.load.send_modify(|load| {
+        self.load.send_if_modified(|load| {
             load.requests = load.requests.saturating_sub(1);
             load.bytes = load.bytes.saturating_sub(self.bytes);
+            load.requests == 0
         });
     }
 }

@@ -154,7 +154,8 @@ fn options(
         .connection_timeout(Duration::from_secs(2))
         .max_reconnects(None)
         .reconnect_delay_callback(|attempts| {
-            let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+            // The first attempt of all counts as one and is not delayed.
+            let attempts = u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX);
             RECONNECT_STEP.saturating_mul(attempts).min(RECONNECT_MOST)
         })
         .ping_interval(PING_INTERVAL)

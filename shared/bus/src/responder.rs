@@ -1,9 +1,10 @@
 //! Answers requests: hears them, acks them, joins their fragments, queues them, runs their handlers, replies.
 //!
 //! Source: spec: microbus-wire 4, 6. Shape: one task per subscription acks what arrived and
-//! moves it into one queue; one task takes from that queue and runs handlers inline, yielding between two so that
-//! everything that arrived meanwhile is queued before the next signature. All of it runs on the connection's own thread:
-//! measured, that is half the CPU of a work-stealing runtime. What is slow is spawned. What is queued or spawned is in
+//! moves it into one queue; one task takes from that queue and runs handlers inline, yielding after a batch so that
+//! everything that arrived meanwhile is queued and the answers of the batch leave in one write. (Yielding after each one
+//! costs a write each: measured, half of the rate.) All of it runs on the connection's own thread: measured, that is half
+//! the CPU of a work-stealing runtime. What is slow is spawned. What is queued or spawned is in
 //! flight until it is answered, and that is bounded.
 
 mod context;
@@ -98,12 +99,16 @@ impl Responder {
         });
         let worker = Arc::downgrade(&responder);
         tokio::spawn(async move {
+            let mut handled = 0_usize;
             while let Some(job) = queue.recv().await {
                 let Some(responder) = worker.upgrade() else {
                     return;
                 };
                 responder.run(job).await;
-                tokio::task::yield_now().await;
+                handled = handled.wrapping_add(1);
+                if handled.is_multiple_of(BATCH) {
+                    tokio::task::yield_now().await;
+                }
             }
         });
         responder
@@ -342,6 +347,9 @@ fn budget_of(frame: &Request) -> (Duration, bool) {
     let budget = TimeBudget::effective(given).as_duration();
     (budget, given.is_some())
 }
+
+/// Requests handled between two looks at what arrived: about 200 µs of signatures.
+const BATCH: usize = 16;
 
 #[cfg(test)]
 mod tests;
