@@ -139,11 +139,11 @@ impl Issuer {
             signing = self.signing.load();
         }
         let signing = signing.as_deref().ok_or(MintError::NoKey)?;
-        let lifetime = self.config.load().token_lifetime;
+        let config = self.config.load();
         let jti = TokenId::random(&mut *lock(&self.rng), TokenId::BEARER_LENGTH);
         let wall = self.clock.wall();
-        let token = mint_bearer(claims, lifetime, &jti, signing.key.key(), wall);
-        signing.key.note_end(end_of_life(wall, &self.config.load()));
+        let token = mint_bearer(claims, config.token_lifetime, &jti, signing.key.key(), wall);
+        signing.key.note_end(end_of_life(wall, &config));
         Ok(token)
     }
 

@@ -27,6 +27,13 @@ pub(crate) struct KeyFile {
     seen: Look,
 }
 
+/// What one look at a key file saw.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    key: Result<Option<Arc<SigningKey>>, KeyFileError>,
+    is_steady: bool,
+}
+
 /// Who may read a key file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Secrecy {
@@ -96,19 +103,25 @@ impl KeyFile {
         }
     }
 
-    /// Looks at the file again and tells whether the key changed. What cannot be used is logged, and the key stays.
-    pub(crate) fn look(&mut self) -> bool {
-        let read = read(&self.path, self.secrecy);
-        let look = match &read {
+    /// Looks at the file again; what was seen counts when it is passed to [`KeyFile::settle`].
+    pub(crate) fn look(&mut self) -> Sight {
+        let key = read(&self.path, self.secrecy);
+        let look = match &key {
             Ok(key) => Ok(PublicHalf::of(key.as_deref())),
             Err(cause) => Err(cause.clone()),
         };
-        let before = std::mem::replace(&mut self.seen, look.clone());
-        if look == self.settled || look != before {
+        let is_steady = look == self.seen;
+        self.seen = look;
+        Sight { key, is_steady }
+    }
+
+    /// Takes what two looks agreed on and tells whether the key changed. What cannot be used is logged, and the key stays.
+    pub(crate) fn settle(&mut self, sight: Sight) -> bool {
+        if self.seen == self.settled {
             return false;
         }
-        self.settled = look;
-        match read {
+        self.settled = self.seen.clone();
+        match sight.key {
             Ok(key) => {
                 let changed = PublicHalf::of(self.key.as_deref()) != PublicHalf::of(key.as_deref());
                 self.key = key;
@@ -143,6 +156,27 @@ impl KeyFile {
     #[must_use]
     pub(crate) fn is_unusable(&self) -> bool {
         self.settled.is_err()
+    }
+}
+
+impl Sight {
+    /// Tells whether the look before saw the same.
+    #[must_use]
+    pub(crate) fn is_steady(&self) -> bool {
+        self.is_steady
+    }
+
+    /// Tells whether the file gives a key, or says that there is none.
+    #[must_use]
+    pub(crate) fn is_usable(&self) -> bool {
+        self.key.is_ok()
+    }
+
+    /// Tells whether there is a file that cannot be used: one that is not there says nothing of what is wanted.
+    #[must_use]
+    pub(crate) fn is_bad(&self) -> bool {
+        let absent = KeyFileError::Unreadable(io::ErrorKind::NotFound);
+        self.key.as_ref().is_err_and(|cause| *cause != absent)
     }
 }
 

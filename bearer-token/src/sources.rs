@@ -1,7 +1,7 @@
 //! Where the keys come from: the text of a property, or a file. A file counts more, for its key need not cross the bus.
 
 use crate::config::{ALT_PRIVATE_KEY, ALT_PRIVATE_KEY_FILE, PRIVATE_KEY, PRIVATE_KEY_FILE};
-use crate::key_file::{KeyFile, KeyFileFault, Secrecy};
+use crate::key_file::{KeyFile, KeyFileFault, Secrecy, Sight};
 use crate::keys::Desired;
 use microbus_service::Settings;
 use microbus_token::SigningKey;
@@ -47,10 +47,20 @@ impl Sources {
     }
 
     /// Looks at the files again and tells whether a key changed.
+    ///
+    /// Files are taken together: none while any is being replaced, and no key while another file is bad, so that half of
+    /// a rotation is never in force.
     pub(crate) fn look(&mut self) -> bool {
+        let sights: Vec<_> = self.files_mut().map(KeyFile::look).collect();
+        if !sights.iter().all(Sight::is_steady) {
+            return false;
+        }
+        let held = sights.iter().any(Sight::is_bad);
         let mut changed = false;
-        for file in self.files_mut() {
-            changed |= file.look();
+        for (file, sight) in self.files_mut().zip(sights) {
+            if !(held && sight.is_usable()) {
+                changed |= file.settle(sight);
+            }
         }
         changed
     }
@@ -223,6 +233,59 @@ mod tests {
         );
         let expected = (Some(FIRST_ID.into()), Some(SECOND_ID.into()));
         assert_eq!(ids(&renewed.unwrap()), expected);
+    }
+
+    #[test]
+    fn files_that_are_replaced_one_after_the_other_are_taken_together() {
+        let ((_one, primary), (_two, alternate)) = (file_with(FIRST), file_with(SECOND));
+        let mut sources = read(&[
+            (PRIVATE_KEY_FILE, &primary),
+            (ALT_PRIVATE_KEY_FILE, &alternate),
+        ]);
+        let before = (Some(FIRST_ID.into()), Some(SECOND_ID.into()));
+        std::fs::write(&alternate, FIRST).unwrap();
+        assert!(!sources.look());
+        std::fs::write(&primary, SECOND).unwrap();
+        assert!(
+            !sources.look(),
+            "the alternate is steady, the primary is not"
+        );
+        assert_eq!(ids(&sources), before);
+        assert!(sources.look());
+        assert_eq!(ids(&sources), (before.1, before.0));
+    }
+
+    #[test]
+    fn a_bad_file_holds_the_other_one_until_it_is_mended() {
+        let ((_one, primary), (_two, alternate)) = (file_with(FIRST), file_with(""));
+        let mut sources = read(&[
+            (PRIVATE_KEY_FILE, &primary),
+            (ALT_PRIVATE_KEY_FILE, &alternate),
+        ]);
+        std::fs::write(&alternate, FIRST).unwrap();
+        std::fs::write(&primary, "planted").unwrap();
+        assert!(!sources.look() && !sources.look());
+        assert_eq!(
+            (ids(&sources), sources.unusable()),
+            ((Some(FIRST_ID.into()), None), 1)
+        );
+        std::fs::write(&primary, SECOND).unwrap();
+        assert!(!sources.look() && sources.look());
+        let expected = (Some(SECOND_ID.into()), Some(FIRST_ID.into()));
+        assert_eq!((ids(&sources), sources.unusable()), (expected, 0));
+    }
+
+    #[test]
+    fn a_file_that_vanished_does_not_keep_the_other_key_from_being_removed() {
+        let ((gone, primary), (_two, alternate)) = (file_with(FIRST), file_with(SECOND));
+        let mut sources = read(&[
+            (PRIVATE_KEY_FILE, &primary),
+            (ALT_PRIVATE_KEY_FILE, &alternate),
+        ]);
+        drop(gone);
+        std::fs::write(&alternate, "").unwrap();
+        assert!(!sources.look() && sources.look());
+        assert_eq!(ids(&sources), (Some(FIRST_ID.into()), None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Keys from files: where their names come from, and what a change of them does to a running process.
 
-use crate::issuer::Setup;
+use crate::issuer::{Issuer, Setup};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 const FIRST: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
@@ -75,6 +75,60 @@ fn a_kubernetes_mount_is_swapped_and_the_outgoing_key_signs_on() {
     assert!(line.contains(SECOND_ID), "{line}");
     assert_eq!(issuer.signer(), SECOND_ID);
     assert!(!issuer.log().contains("withdrawn"), "{}", issuer.log());
+}
+
+#[test]
+fn in_two_changes_alternate_first_files_rotate_and_no_key_is_withdrawn() {
+    let mut issuer = with_both_files();
+    replace(&issuer, "alternate", FIRST);
+    issuer.until("are the same key");
+    assert_eq!(issuer.published(), [FIRST_ID]);
+    replace(&issuer, "primary", SECOND);
+    issuer.until("Key published");
+    assert_eq!(issuer.published(), [SECOND_ID, FIRST_ID]);
+    assert_eq!(issuer.signer(), FIRST_ID);
+    issuer.until("Key signs");
+    assert_eq!(issuer.signer(), SECOND_ID);
+    assert!(!issuer.log().contains("withdrawn"), "{}", issuer.log());
+}
+
+#[test]
+fn in_two_changes_primary_first_the_outgoing_key_signs_again_when_its_file_is_there() {
+    let mut issuer = with_both_files();
+    replace(&issuer, "primary", SECOND);
+    let warning = issuer.until("Key withdrawn while its tokens can live");
+    assert!(warning.contains(FIRST_ID), "{warning}");
+    assert_eq!(
+        (issuer.published(), issuer.signer()),
+        (vec![SECOND_ID.into()], SECOND_ID.into())
+    );
+    replace(&issuer, "alternate", FIRST);
+    let line = issuer.until("Key signs");
+    let line = if line.contains(SECOND_ID) {
+        issuer.until("Key signs")
+    } else {
+        line
+    };
+    assert!(line.contains(&format!("kid={FIRST_ID}")), "{line}");
+    assert_eq!(issuer.published(), [SECOND_ID, FIRST_ID]);
+    issuer.until("Key signs");
+    assert_eq!(issuer.signer(), SECOND_ID);
+}
+
+/// Starts an issuer with the first key in a file, and an empty file for the alternate.
+fn with_both_files() -> Issuer {
+    Setup::new()
+        .with_file("primary", FIRST)
+        .with_file("alternate", "")
+        .with_variable("MICROBUS_PRIVATE_KEY_FILE", "./primary")
+        .with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", "./alternate")
+        .serve()
+}
+
+fn replace(issuer: &Issuer, name: &str, content: &str) {
+    let draft = issuer.folder().join("draft");
+    std::fs::write(&draft, content).unwrap();
+    std::fs::rename(draft, issuer.folder().join(name)).unwrap();
 }
 
 #[test]

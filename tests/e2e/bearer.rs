@@ -10,11 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 const HOST: &str = Product::BEARER_TOKEN.host;
 
-/// PKCS#8 of the seeds 32×01 and 32×02, as base64 of the DER; their key IDs are those of the specification.
+/// PKCS#8 of the seeds 32×01, 32×02 and 32×03, as base64 of the DER.
 const KEY_1: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
 const KEY_2: &str = "MC4CAQAwBQYDK2VwBCIEIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC";
+const KEY_3: &str = "MC4CAQAwBQYDK2VwBCIEIAMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 const KID_1: &str = "NHUPmL1Z_Pw";
 const KID_2: &str = "ajgD1fBZkCo";
+const KID_3: &str = "ti6Gf6LzOv4";
 
 async fn start(bus: &Bus, configurator: &Configurator) -> (Issuer, Caller) {
     configurator.set(HOST, "PrivateKey", KEY_1);
@@ -96,10 +98,16 @@ async fn the_recorded_rotation_by_configurator_goes_through_the_same_steps() {
     until_signed_by(&caller, KID_2).await;
 }
 
-/// Mints until the key signs, within the patience of all tests.
+/// Mints until the key signs, each token verifying by the set that is published then, within the patience of all tests.
 async fn until_signed_by(caller: &Caller, wanted: &str) {
     let end = Instant::now() + PATIENCE;
-    while kid(&mint(caller).await) != wanted {
+    loop {
+        let token = mint(caller).await;
+        let keys = JwkSet::from_json(&caller.get(HOST, 888, "/jwks").await.body()).unwrap();
+        verify(&token, &keys, SystemTime::now()).unwrap();
+        if kid(&token) == wanted {
+            return;
+        }
         assert!(Instant::now() < end, "{wanted} never signs");
     }
 }
@@ -114,13 +122,24 @@ async fn a_bad_key_changes_nothing_and_a_removed_one_is_gone_at_once() {
     let refused = configurator.refresh(HOST).await;
     assert!(refused.response().status() >= 400, "{refused:?}");
     assert_eq!(published(&caller).await, [KID_1], "neither is taken");
+    assert_eq!(kid(&mint(&caller).await), KID_1);
+    let reported = issuer.until_logged("Invalid config value").await;
+    assert!(
+        reported.contains("ERROR") && reported.contains("PrivateKey is ***************; "),
+        "{reported}"
+    );
     assert!(!issuer.log().text().contains("garbage-planted"));
 
-    // The same values again are tried again, and a corrected one is taken.
+    // The same values again are tried again; a bad alternate keeps a good primary out as well; corrected ones are taken.
     assert!(configurator.refresh(HOST).await.response().status() >= 400);
-    configurator.set(HOST, "PrivateKey", KEY_1);
+    configurator.set(HOST, "PrivateKey", KEY_2);
+    configurator.set(HOST, "AltPrivateKey", "garbage-planted");
+    assert!(configurator.refresh(HOST).await.response().status() >= 400);
+    assert_eq!(published(&caller).await, [KID_1], "neither is taken");
+    configurator.set(HOST, "AltPrivateKey", KEY_1);
     assert_eq!(configurator.refresh(HOST).await.response().status(), 200);
-    assert_eq!(published(&caller).await, [KID_1, KID_2]);
+    assert_eq!(published(&caller).await, [KID_2, KID_1]);
+    assert_eq!(kid(&mint(&caller).await), KID_1, "it is the outgoing one");
 
     configurator.unset(HOST, "PrivateKey");
     configurator.unset(HOST, "AltPrivateKey");
@@ -129,6 +148,47 @@ async fn a_bad_key_changes_nothing_and_a_removed_one_is_gone_at_once() {
     let refused = caller.post(HOST, 666, "/mint", "{}").await;
     assert_eq!(refused.response().status(), 503);
     assert_eq!(refused.json()["err"]["error"], "no signing key configured");
+}
+
+#[tokio::test]
+async fn in_two_changes_alternate_first_every_token_verifies_by_the_set_of_its_moment() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (issuer, caller) = start(&bus, &configurator).await;
+    configurator.set(HOST, "AltPrivateKey", KEY_1);
+    configurator.refresh(HOST).await;
+    issuer.until_logged("are the same key").await;
+    assert_eq!(published(&caller).await, [KID_1], "one JWK");
+    configurator.set(HOST, "PrivateKey", KEY_2);
+    configurator.refresh(HOST).await;
+    assert_eq!(published(&caller).await, [KID_2, KID_1]);
+    assert_eq!(kid(&mint(&caller).await), KID_1);
+    until_signed_by(&caller, KID_2).await;
+    assert!(!issuer.log().text().contains("withdrawn"));
+}
+
+#[tokio::test]
+async fn in_two_changes_primary_first_the_outgoing_key_is_gone_until_it_is_the_alternate() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    let (issuer, caller) = start(&bus, &configurator).await;
+    configurator.set(HOST, "PrivateKey", KEY_2);
+    configurator.refresh(HOST).await;
+    // It may have been taken away because it leaked.
+    assert_eq!(published(&caller).await, [KID_2]);
+    assert_eq!(kid(&mint(&caller).await), KID_2);
+    let warning = issuer
+        .until_logged("Key withdrawn while its tokens can live")
+        .await;
+    assert!(
+        warning.contains(KID_1) && warning.contains("\"until\":\"20"),
+        "{warning}"
+    );
+    configurator.set(HOST, "AltPrivateKey", KEY_1);
+    configurator.refresh(HOST).await;
+    assert_eq!(published(&caller).await, [KID_2, KID_1]);
+    assert_eq!(kid(&mint(&caller).await), KID_1, "verifiers know it longer");
+    until_signed_by(&caller, KID_2).await;
 }
 
 #[tokio::test]
@@ -245,7 +305,7 @@ async fn two_rotations_under_steady_load_are_counted_at_verifiers_like_the_go_on
     let third = bus.caller("echo.example", "id-echo000000").await;
     // One like a connector, and one like the ingress, whose second map is filled by its own few requests only.
     let (connector, ingress) = (Verifier::default(), Verifier::default());
-    for (primary, alternate, wanted) in [(KEY_2, KEY_1, KID_2), (KEY_1, KEY_2, KID_1)] {
+    for (primary, alternate, wanted) in [(KEY_2, KEY_1, KID_2), (KEY_3, KEY_2, KID_3)] {
         configurator.set(HOST, "PrivateKey", primary);
         configurator.set(HOST, "AltPrivateKey", alternate);
         configurator.refresh(HOST).await;
@@ -259,10 +319,9 @@ async fn two_rotations_under_steady_load_are_counted_at_verifiers_like_the_go_on
     println!(
         "connector: {verified} verified, {refused} refused; ingress: {at_ingress} verified, {refused_there} refused"
     );
-    // Both keys are published from the first rotation on, so that a verifier misses at most what races with one fetch of its
-    // own per new key.
+    // A new key is published before it signs, so that a verifier misses at most what races with its one fetch of that key.
     assert!(verified > 100 && at_ingress > 10);
-    assert!(refused <= 2 * IN_FLIGHT && refused_there <= 2 * IN_FLIGHT);
+    assert!(refused <= 3 * IN_FLIGHT && refused_there <= 3 * IN_FLIGHT);
 }
 
 /// Tokens that can be under way while a verifier fetches: one of each caller.
