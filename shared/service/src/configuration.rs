@@ -186,6 +186,9 @@ impl Configuration {
 
     /// Takes the files over if they are valid as a whole; else the values read before stay.
     fn reread_files(&self, in_force: &mut InForce) {
+        if self.source == ConfigurationSource::Defaults {
+            return;
+        }
         let read = files::read(
             &self.directory,
             self.profile.issuer.host(),
@@ -221,7 +224,9 @@ impl Configuration {
         connector: &Connector,
         within: impl Fn(Outgoing) -> Outgoing,
     ) -> Result<Texts, ConfigurationError> {
-        if self.source == ConfigurationSource::Files || connector.connection().is_in_process() {
+        if self.source != ConfigurationSource::Configurator
+            || connector.connection().is_in_process()
+        {
             return Ok(Texts::new());
         }
         let names: Vec<_> = self

@@ -79,6 +79,8 @@ pub(crate) enum ConfigurationSource {
     Configurator,
     /// The process's own files alone.
     Files,
+    /// Nothing but defaults: in TESTING a stray file must not change what is tested.
+    Defaults,
 }
 
 /// The surroundings of a process, valid as a whole.
@@ -154,6 +156,10 @@ impl Surroundings {
                 ));
                 ConfigurationSource::Configurator
             }
+        };
+        let configuration = match deployment {
+            Deployment::Testing => ConfigurationSource::Defaults,
+            Deployment::Prod | Deployment::Lab | Deployment::Local => configuration,
         };
         let artifacts = Artifacts::resolve(directory, hostname.as_str());
         let bus = choose_bus(environment, deployment, servers, artifacts, &mut problems);
@@ -354,6 +360,20 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn testing_has_neither_files_nor_configurator() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = |deployment| {
+            let variables = [
+                ("MICROBUS_NATS", "nats://127.0.0.1:4222"),
+                ("MICROBUS_DEPLOYMENT", deployment),
+            ];
+            judge(&variables, directory.path()).unwrap().configuration
+        };
+        assert_eq!(source("TESTING"), ConfigurationSource::Defaults);
+        assert_eq!(source("LAB"), ConfigurationSource::Configurator);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::property::Property;
 use crate::settings::Texts;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -17,7 +18,7 @@ pub(crate) struct FileValues {
     pub(crate) values: Texts,
     /// Everything wrong in our own section, one sentence each; non-empty means refuse to start.
     pub(crate) problems: Vec<String>,
-    /// Files that could not be parsed and were skipped, with the parser's text.
+    /// Files that could not be read or parsed and were skipped, with the reason.
     pub(crate) skipped: Vec<(PathBuf, String)>,
 }
 
@@ -33,9 +34,11 @@ pub(crate) fn read(directory: &Path, hostname: &str, properties: &[Property]) ->
     for ancestor in ancestors {
         for name in ["config.yaml", "config.local.yaml"] {
             let path = ancestor.join(name);
-            // A file that is absent or not ours to read says nothing.
-            if let Ok(text) = std::fs::read_to_string(&path).map(Zeroizing::new) {
-                read_one(&path, &text, hostname, properties, &mut found);
+            match std::fs::read_to_string(&path).map(Zeroizing::new) {
+                Ok(text) => read_one(&path, &text, hostname, properties, &mut found),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // Silence would let defaults pass for what the operator wrote there.
+                Err(error) => found.skipped.push((path, error.to_string())),
             }
         }
     }
@@ -350,6 +353,15 @@ mod tests {
             read_text("access.token.core:\n  One: [a]\n").problems[0]
                 .contains("not a single value")
         );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("config.yaml"), b"\xff").unwrap();
+        std::fs::create_dir(root.path().join("config.local.yaml")).unwrap();
+        let found = read(root.path(), "access.token.core", PROPERTIES);
+        assert_eq!(found.skipped.len(), 2, "{:?}", found.skipped);
     }
 
     #[test]

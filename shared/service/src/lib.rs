@@ -25,6 +25,7 @@ mod process;
 mod property;
 mod service;
 mod settings;
+mod signal;
 
 pub use deployment::Deployment;
 pub use environment::Environment;

@@ -9,7 +9,7 @@ use crate::deployment::{BusChoice, ConfigurationSource, Deployment, Surroundings
 use crate::door::Door;
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::files;
+use crate::files::{self, FileValues};
 use crate::guard::guarded;
 use crate::health::{Health, Phase};
 use crate::log::{self, CommonFields};
@@ -18,6 +18,7 @@ use crate::own_file;
 use crate::process;
 use crate::service::{Parts, Profile, Service, Station};
 use crate::settings::{self, Texts};
+use crate::signal::{Rotate, Stop};
 use microbus_bus::{
     Clock, ConnectError, Connection, Connector, Delivery, Failures, Identity, OpenError, Outgoing,
     SubscribeError, SystemClock, random_instance_id,
@@ -34,7 +35,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What an operator may say on the command line.
 #[derive(Debug, Clone, Copy, Default)]
@@ -162,7 +162,14 @@ impl Process {
                 Ok(surroundings) => (Some(surroundings), Vec::new()),
                 Err(problems) => (None, problems),
             };
-        let found = files::read(&directory, hostname.as_str(), profile.properties);
+        let defaults_alone = surroundings
+            .as_ref()
+            .is_some_and(|found| found.configuration == ConfigurationSource::Defaults);
+        let found = if defaults_alone {
+            FileValues::default()
+        } else {
+            files::read(&directory, hostname.as_str(), profile.properties)
+        };
         problems.extend(found.problems);
         let by_environment = own_file::paths(profile.properties, &environment);
         let files = settings::layered(&by_environment, found.values);
@@ -240,7 +247,7 @@ impl Process {
             .map_err(internal)?;
         runtime.block_on(async {
             let mut stop = Stop::listen().map_err(internal)?;
-            let mut rotate = signal(SignalKind::user_defined1()).map_err(internal)?;
+            let mut rotate = Rotate::listen().map_err(internal)?;
             tracing::info!(configuration = self.configuration_source(), "Startup");
             let serving = tokio::select! {
                 serving = self.start_within_budget() => serving?,
@@ -261,6 +268,7 @@ impl Process {
     /// Says which sources of configuration are in force.
     fn configuration_source(&self) -> &'static str {
         match (&self.surroundings.bus, self.surroundings.configuration) {
+            (_, ConfigurationSource::Defaults) => "defaults alone",
             (BusChoice::Embedded, _) | (_, ConfigurationSource::Files) => "own files alone",
             (BusChoice::Nats(_), ConfigurationSource::Configurator) => {
                 "own files, then configurator"
@@ -425,7 +433,7 @@ impl Process {
     }
 
     /// Calls the service whenever its time has come, or an operator asks for a new key by SIGUSR1; never returns.
-    async fn keep_time(&self, serving: &Serving, rotate: &mut Signal) {
+    async fn keep_time(&self, serving: &Serving, rotate: &mut Rotate) {
         if self.surroundings.deployment == Deployment::Testing {
             std::future::pending::<()>().await;
         }
@@ -435,7 +443,7 @@ impl Process {
             tokio::select! {
                 () = tokio::time::sleep_until(until.into()) => {}
                 () = serving.configuration.changed.notified() => {}
-                _ = rotate.recv() => {
+                () = rotate.asked() => {
                     tracing::warn!("Rotating keys on command");
                     self.service.rotate();
                 }
@@ -490,29 +498,6 @@ fn announce(connector: &Arc<Connector>) {
             tracing::warn!(error = %error, "Announcing new subscriptions");
         }
     });
-}
-
-/// The signals that ask a process to stop.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for SIGINT or SIGTERM.
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// Writes a problem where the operator looks, whether or not logging has begun.
