@@ -8,6 +8,8 @@
 
 mod artifacts;
 mod bearer;
+#[cfg(feature = "chaos")]
+mod chaos;
 mod configuration;
 mod embedded;
 mod fragments;

@@ -49,6 +49,7 @@ async fn replicas_sign_with_keys_of_their_own_and_share_the_work() {
     second.until_logged("Serving").await;
     let caller = bus.caller("tester.client", "id-tester0000").await;
     let mut instances = std::collections::HashSet::new();
+    let mut keys = std::collections::HashSet::new();
     for _ in 0..64 {
         let minted = caller.post(HOST, 666, "/mint", "{}").await;
         let instance = minted
@@ -56,9 +57,14 @@ async fn replicas_sign_with_keys_of_their_own_and_share_the_work() {
             .header("Microbus-From-Id")
             .unwrap()
             .to_owned();
+        let token = minted.json()["token"].as_str().unwrap().to_owned();
+        keys.insert((instance.clone(), e2e::normal::kid(&token)));
         instances.insert(instance);
     }
     assert_eq!(instances.len(), 2, "both replicas of the queue group mint");
+    assert_eq!(keys.len(), 2, "each signs with one key: {keys:?}");
+    let kids: std::collections::HashSet<_> = keys.iter().map(|(_, kid)| kid).collect();
+    assert_eq!(kids.len(), 2, "no two processes draw the same key ID");
 }
 
 #[tokio::test]

@@ -41,3 +41,26 @@ fn every_property_stands_in_its_table_with_default_bounds_and_effect() {
         assert!(readme.contains(&row), "README.md lacks the row\n{row}");
     }
 }
+
+#[test]
+fn every_log_line_of_the_page_on_rotation_is_written_by_the_code() {
+    let page = include_str!("../../access-token/ROTATION.md");
+    let code = [
+        include_str!("../../access-token/src/exchange.rs"),
+        include_str!("../../access-token/src/issuer.rs"),
+        include_str!("../../access-token/src/replicas.rs"),
+        include_str!("../../access-token/src/service.rs"),
+    ];
+    // Log lines are the quoted texts of several words that begin with a capital.
+    let quoted = page.split('`').skip(1).step_by(2);
+    let lines: Vec<_> = quoted
+        .filter(|text| text.contains(' ') && text.starts_with(char::is_uppercase))
+        .collect();
+    assert!(lines.len() > 5, "{lines:?}");
+    for line in lines {
+        assert!(
+            code.iter().any(|file| file.contains(line)),
+            "nothing logs '{line}'"
+        );
+    }
+}
