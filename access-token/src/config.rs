@@ -2,7 +2,7 @@
 //!
 //! Source: spec: microbus-wire 8.4, 11.1.
 
-use microbus_service::{Property, Rule, Settings};
+use microbus_service::{ANSWER_WITHOUT_ACK, Property, Rule, Settings};
 use microbus_token::ACCESS_CEILING;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub const PROPERTIES: &[Property] = &[
         default: "true",
         effect: "show a new key to every verifier before it signs, and the current one to every verifier that starts",
     },
+    ANSWER_WITHOUT_ACK,
 ];
 
 /// The configuration in force.

@@ -7,7 +7,9 @@ use crate::replicas::Word;
 use crate::service::PROFILE;
 use crate::status;
 use bytes::Bytes;
-use microbus_bus::{Answer, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency};
+use microbus_bus::{
+    Acknowledge, Answer, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
+};
 use microbus_service::{Metrics, arguments};
 use microbus_wire::header;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(crate) fn routes(
             path: "/jwks",
             delivery: Delivery::One,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| publish(&jwks, &request)),
         },
         Route {
@@ -41,6 +44,7 @@ pub(crate) fn routes(
             path: "/local-keys",
             delivery: Delivery::Every,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::AtOnce,
             handler: Arc::new(move |request: Incoming| tell(&local_keys, &*clock, &request)),
         },
         Route {
@@ -51,6 +55,7 @@ pub(crate) fn routes(
             path: "/mint",
             delivery: Delivery::One,
             urgency: Urgency::Sheddable,
+            acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| {
                 Handling::Done(mint(&minter, &metrics, &request))
             }),

@@ -2,7 +2,7 @@
 //!
 //! Source: spec: microbus-wire 8.4, 11.3.
 
-use microbus_service::{Property, Rule, Settings};
+use microbus_service::{ANSWER_WITHOUT_ACK, Property, Rule, Settings};
 use std::time::Duration;
 
 /// Everything that can be configured.
@@ -55,6 +55,7 @@ pub const PROPERTIES: &[Property] = &[
         default: "",
         effect: "file with the alternate key, read again when it changes; counts more than AltPrivateKey",
     },
+    ANSWER_WITHOUT_ACK,
 ];
 
 /// The configuration in force, keys aside.

@@ -5,7 +5,9 @@
 use crate::issuer::Issuer;
 use crate::status;
 use bytes::Bytes;
-use microbus_bus::{Answer, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency};
+use microbus_bus::{
+    Acknowledge, Answer, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
+};
 use microbus_service::arguments;
 use std::sync::Arc;
 
@@ -22,6 +24,7 @@ pub(crate) fn routes(issuer: &Arc<Issuer>) -> Vec<Route> {
             path: "/jwks",
             delivery: Delivery::One,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| {
                 Handling::Done(publish(&publisher, &request))
             }),
@@ -34,6 +37,7 @@ pub(crate) fn routes(issuer: &Arc<Issuer>) -> Vec<Route> {
             path: "/mint",
             delivery: Delivery::One,
             urgency: Urgency::Sheddable,
+            acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| Handling::Done(mint(&minter, &request))),
         },
     ]

@@ -1,6 +1,6 @@
 //! Minting over a real bus, as a caller with a raw connection sees it.
 
-use e2e::{Bus, Product};
+use e2e::{Answers, Bus, Product};
 use microbus_token::{JwkSet, verify};
 use std::time::SystemTime;
 
@@ -16,8 +16,6 @@ async fn a_minted_token_verifies_by_the_published_set_and_has_the_right_claims()
 
     let claims = r#"{"claims":{"sub":"harry","iss":"https://idp.example","big":9007199254740993}}"#;
     let minted = caller.post(HOST, 666, "/mint", claims).await;
-    assert_eq!(minted.messages[0].op_code(), "Ack", "the ack comes first");
-    assert_eq!(minted.ack().header("Microbus-Queue"), Some(HOST));
     assert_eq!(minted.response().header("Microbus-Queue"), Some(HOST));
     assert_eq!(minted.response().header("Microbus-From-Version"), Some("4"));
 
@@ -103,4 +101,46 @@ async fn malformed_messages_are_met_with_silence_and_harm_nobody() {
             .await
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn mint_and_jwks_are_answered_without_an_ack_and_all_else_with_one_unless_acks_are_asked_for()
+{
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    for product in [Product::ACCESS_TOKEN, Product::BEARER_TOKEN] {
+        let issuer = bus
+            .issuer(product)
+            .with_variable("MICROBUS_DEPLOYMENT", "LOCAL")
+            .start();
+        let caller = bus.caller("tester.client", "id-tester0000").await;
+        issuer.until_logged("Serving").await;
+        for (without_ack, expected) in [(true, vec!["Res"]), (false, vec!["Ack", "Res"])] {
+            configurator.set(product.host, "AnswerWithoutAck", &without_ack.to_string());
+            assert_eq!(
+                configurator.refresh(product.host).await.response().status(),
+                200
+            );
+            let claims = r#"{"claims":{"sub":"harry"}}"#;
+            let minted = caller.post(product.host, 666, "/mint", claims).await;
+            let keys = caller.get(product.host, 888, "/jwks").await;
+            for answers in [minted, keys] {
+                assert_eq!(codes(&answers), expected);
+                assert_eq!(
+                    answers.response().header("Microbus-Queue"),
+                    Some(product.host)
+                );
+            }
+            let pong = caller.get(product.host, 888, "/ping").await;
+            assert_eq!(codes(&pong), ["Ack", "Res"]);
+        }
+    }
+}
+
+fn codes(answers: &Answers) -> Vec<String> {
+    let codes = answers
+        .messages
+        .iter()
+        .map(|message| message.op_code().to_owned());
+    codes.collect()
 }

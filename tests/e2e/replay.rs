@@ -5,7 +5,7 @@
 
 use e2e::goldens::{self, Case};
 use e2e::normal::normal;
-use e2e::{Answers, Bus, Caller, Issuer, Message, PATIENCE, Product};
+use e2e::{Answers, Bus, Caller, Configurator, Issuer, Message, PATIENCE, Product};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn in_local_every_recorded_request_is_answered_as_recorded() {
     let bus = Bus::start().await;
-    let _configurator = bus.configurator().await;
+    let _configurator = acking(&bus).await;
     let setup = bus
         .issuer(Product::ACCESS_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "LOCAL");
@@ -28,7 +28,7 @@ async fn in_local_every_recorded_request_is_answered_as_recorded() {
 #[tokio::test]
 async fn in_prod_with_a_locality_every_recorded_request_is_answered_as_recorded() {
     let bus = Bus::with_max_payload(131_072).await;
-    let _configurator = bus.configurator().await;
+    let _configurator = acking(&bus).await;
     let setup = bus
         .issuer(Product::ACCESS_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "PROD")
@@ -42,7 +42,7 @@ async fn in_prod_with_a_locality_every_recorded_request_is_answered_as_recorded(
 #[tokio::test]
 async fn within_production_permissions_the_exchange_is_the_recorded_one() {
     let bus = Bus::start().await;
-    let _configurator = bus.configurator().await;
+    let _configurator = acking(&bus).await;
     let setup = bus
         .issuer(Product::ACCESS_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "PROD");
@@ -54,7 +54,7 @@ async fn within_production_permissions_the_exchange_is_the_recorded_one() {
 #[tokio::test]
 async fn in_local_every_recorded_request_to_the_bearer_issuer_is_answered_as_recorded() {
     let bus = Bus::start().await;
-    let _configurator = bus.configurator().await;
+    let _configurator = acking(&bus).await;
     let setup = bus
         .issuer(Product::BEARER_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "LOCAL");
@@ -68,7 +68,7 @@ async fn in_local_every_recorded_request_to_the_bearer_issuer_is_answered_as_rec
 #[tokio::test]
 async fn in_prod_without_a_key_the_bearer_issuer_answers_as_recorded() {
     let bus = Bus::with_max_payload(131_072).await;
-    let _configurator = bus.configurator().await;
+    let _configurator = acking(&bus).await;
     let setup = bus
         .issuer(Product::BEARER_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "PROD")
@@ -76,6 +76,15 @@ async fn in_prod_without_a_key_the_bearer_issuer_answers_as_recorded() {
     let mut replay = Replay::start(&bus, Product::BEARER_TOKEN, setup.start()).await;
     replay.run("prod").await;
     replay.finish();
+}
+
+/// The recorded services ack every request.
+async fn acking(bus: &Bus) -> Configurator {
+    let configurator = bus.configurator().await;
+    for host in [Product::ACCESS_TOKEN.host, Product::BEARER_TOKEN.host] {
+        configurator.set(host, "AnswerWithoutAck", "false");
+    }
+    configurator
 }
 
 /// A running issuer, callers for the senders of the recorded requests, and what did not match.

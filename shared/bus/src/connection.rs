@@ -2,6 +2,7 @@
 
 use crate::in_process::{InProcessBus, InProcessSubscription};
 use crate::nats::{self, ConnectError, NatsSettings};
+use async_nats::Subject;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub struct Link {
 /// A message as it was delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    pub(crate) subject: async_nats::Subject,
+    pub(crate) subject: Subject,
     pub(crate) payload: Bytes,
 }
 
@@ -117,9 +118,10 @@ impl Connection {
     /// Hands a message to the connection; waits while its buffer is full.
     pub(crate) async fn publish(
         &self,
-        subject: String,
+        subject: impl Into<Subject>,
         payload: Bytes,
     ) -> Result<(), ConnectionClosed> {
+        let subject = subject.into();
         match &self.transport {
             Transport::Nats(client) => client
                 .publish(subject, payload)

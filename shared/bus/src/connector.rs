@@ -169,6 +169,12 @@ impl Connector {
         drop(tokio::time::timeout(patience, self.requester.barrier()).await);
     }
 
+    /// Decides whether requests of routes that are acknowledged [`IfLate`](crate::Acknowledge::IfLate) are answered without an
+    /// ack; at first they are not. Their callers then have fewer samples of how fast they are acked.
+    pub fn answer_without_ack(&self, allowed: bool) {
+        self.responder.answer_without_ack(allowed);
+    }
+
     /// Ends the endpoints that `which` chooses; requests that the broker delivered before are still answered.
     pub async fn leave(&self, which: impl Fn(&Route) -> bool) {
         self.responder.leave(which, self.settle()).await;

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use microbus_wire::frame::Request;
 use microbus_wire::header::{self, Headers};
 use microbus_wire::subject::Method;
+use microbus_wire::trace::trace_id;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub struct Route {
     pub delivery: Delivery,
     /// Whether it is answered even when more is in flight than should be.
     pub urgency: Urgency,
+    /// When its callers are told that they were heard.
+    pub acknowledge: Acknowledge,
     /// What answers.
     pub handler: Arc<dyn Handler>,
 }
@@ -56,6 +59,17 @@ pub enum Urgency {
     Sheddable,
     /// Shed only at twice that: one error of any replica fails the whole JWK Set of a Go replica.
     Exempt,
+}
+
+/// When callers are told that they were heard, before they are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// At once, as the framework does.
+    AtOnce,
+    /// Only if the answer will be late, where [`Connector::answer_without_ack`](crate::Connector::answer_without_ack) says
+    /// so: a caller takes the first answer as final, acked or not (spec: microbus-wire 5.2, 5.4). For endpoints that answer
+    /// in microseconds.
+    IfLate,
 }
 
 /// Answers requests. Called on the connection's own thread: it must not block and should take microseconds.
@@ -200,9 +214,7 @@ impl Incoming {
     /// Returns the trace ID of the W3C context: 32 lowercase hex digits, not all zeros.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
-        let id = self.header(header::TRACEPARENT)?.split('-').nth(1)?;
-        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
+        trace_id(self.header(header::TRACEPARENT)?)
     }
 
     pub(crate) fn headers(&self) -> &Headers {

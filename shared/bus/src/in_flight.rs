@@ -1,12 +1,13 @@
 //! The requests that were heard and not answered yet: counted, so that a stop can wait for them, and bounded.
 
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
 
 /// A shared count.
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight {
-    load: Arc<watch::Sender<Load>>,
+    load: Arc<Load>,
     limits: Limits,
 }
 
@@ -21,14 +22,16 @@ pub(crate) struct Limits {
 /// One request in flight; counted until dropped.
 #[derive(Debug)]
 pub(crate) struct Flight {
-    load: Arc<watch::Sender<Load>>,
+    load: Arc<Load>,
     bytes: usize,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Load {
-    requests: usize,
-    bytes: usize,
+    requests: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Told when nothing is in flight any more.
+    none: Notify,
 }
 
 impl Limits {
@@ -42,18 +45,14 @@ impl Limits {
 impl InFlight {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            load: Arc::new(watch::Sender::new(Load::default())),
+            load: Arc::default(),
             limits,
         }
     }
 
     /// Counts a request, which holds no bytes yet.
     pub(crate) fn begin(&self) -> Flight {
-        // Whoever waits does so for zero, and need not be told of more.
-        self.load.send_if_modified(|load| {
-            load.requests = load.requests.saturating_add(1);
-            false
-        });
+        self.load.requests.fetch_add(1, Ordering::AcqRel);
         Flight {
             load: Arc::clone(&self.load),
             bytes: 0,
@@ -63,46 +62,46 @@ impl InFlight {
     /// Tells whether what is in flight, the request in question included, is more than may be. What is exempt may take
     /// as much again: it is refused only where the alternative is to run out of memory.
     pub(crate) fn is_overloaded(&self, exempt: bool) -> bool {
-        let Load { requests, bytes } = *self.load.borrow();
+        let requests = self.load.requests.load(Ordering::Acquire);
+        let bytes = self.load.bytes.load(Ordering::Acquire);
         let times = if exempt { 2 } else { 1 };
         requests > self.limits.requests.saturating_mul(times)
             || bytes > self.limits.bytes.saturating_mul(times)
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.load.borrow().requests
+        self.load.requests.load(Ordering::Acquire)
     }
 
     /// Waits until nothing is in flight.
     pub(crate) async fn none(&self) {
-        // The sender lives as long as self: waiting cannot fail.
-        drop(
-            self.load
-                .subscribe()
-                .wait_for(|load| load.requests == 0)
-                .await,
-        );
+        loop {
+            let mut told = std::pin::pin!(self.load.none.notified());
+            // From here on nothing that is told is missed.
+            told.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            told.await;
+        }
     }
 }
 
 impl Flight {
     /// Notes how many bytes the request keeps in memory.
     pub(crate) fn hold(&mut self, bytes: usize) {
-        let before = std::mem::replace(&mut self.bytes, bytes);
-        self.load.send_if_modified(|load| {
-            load.bytes = load.bytes.saturating_sub(before).saturating_add(bytes);
-            false
-        });
+        self.load.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.load.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.bytes = bytes;
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.load.send_if_modified(|load| {
-            load.requests = load.requests.saturating_sub(1);
-            load.bytes = load.bytes.saturating_sub(self.bytes);
-            load.requests == 0
-        });
+        self.load.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        if self.load.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.load.none.notify_waiters();
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! use microbus_bus::{
 //!     Answer, Connection, Connector, Delivery, Failures, Handling, Identity, Incoming, Outgoing, Reply, Route, Scope,
-//!     SystemClock, Urgency, random_instance_id,
+//!     SystemClock, Urgency, Acknowledge, random_instance_id,
 //! };
 //! use microbus_wire::{Address, Hostname, Method, Plane};
 //! use std::sync::Arc;
@@ -34,6 +34,7 @@
 //!         path: "/echo",
 //!         delivery: Delivery::One,
 //!         urgency: Urgency::Sheddable,
+//!         acknowledge: Acknowledge::AtOnce,
 //!         handler: Arc::new(echo),
 //!     })
 //!     .await?;
@@ -65,7 +66,9 @@ pub use clock::{Clock, SystemClock};
 pub use connection::{Connection, ConnectionClosed, Link};
 pub use connector::{Connector, Failures, OpenError};
 pub use failure::Failure;
-pub use handler::{Answer, Delivery, Handler, Handling, Incoming, Reply, Route, Scope, Urgency};
+pub use handler::{
+    Acknowledge, Answer, Delivery, Handler, Handling, Incoming, Reply, Route, Scope, Urgency,
+};
 pub use identity::{Identity, random_instance_id};
 pub use nats::{ConnectError, DeprecatedLogin, NatsSettings};
 pub use outgoing::{Outgoing, RequestError};

@@ -6,17 +6,22 @@
 //! costs a write each: measured, half of the rate.) All of it runs on the connection's own thread: measured, that is half
 //! the CPU of a work-stealing runtime. What is slow is spawned. What is queued or spawned is in
 //! flight until it is answered, and that is bounded.
+//!
+//! Answer instead of ack: where it is allowed, a request that is answered at once is not acked, which saves a third of the
+//! messages. One that will be answered late is acked after all: when its handler says so, or when it has waited for
+//! [`LATE`] in the queue. No timer is needed for that, since whatever makes it wait is handled by the same task.
 
 mod context;
 mod partial;
+mod queue;
 
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionClosed, Message, Subscription};
 use crate::failure::Failure;
-use crate::handler::{Handling, Incoming, Route, Scope, Urgency};
+use crate::handler::{Acknowledge, Handling, Incoming, Route, Scope, Urgency};
 use crate::identity::Identity;
 use crate::in_flight::{InFlight, Limits};
-use context::{Context, panicked, too_late};
+use context::{Context, Endpoint, panicked, too_late};
 use futures_util::FutureExt as _;
 use microbus_wire::budget::TimeBudget;
 use microbus_wire::fragment::Fragment;
@@ -25,11 +30,12 @@ use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{RequestSubject, SubjectError, subscription_subject};
 use partial::Partial;
+use queue::Queue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// What a responder takes for granted.
@@ -48,7 +54,11 @@ pub(crate) struct Responder {
     settings: ResponderSettings,
     clock: Arc<dyn Clock>,
     partial: Mutex<Partial>,
-    jobs: mpsc::UnboundedSender<Job>,
+    queue: Mutex<Queue<Job>>,
+    /// Told when the queue is not empty any more.
+    arrived: Arc<Notify>,
+    /// Whether requests are answered without an ack where their route allows it.
+    without_ack: AtomicBool,
     in_flight: InFlight,
     overload_refusals: AtomicU64,
     subscribed: Mutex<Vec<Subscribed>>,
@@ -56,7 +66,7 @@ pub(crate) struct Responder {
 
 /// A subscription's task and how to speak to it.
 struct Subscribed {
-    route: Arc<Route>,
+    endpoint: Arc<Endpoint>,
     commands: mpsc::UnboundedSender<Command>,
     task: JoinHandle<()>,
 }
@@ -72,6 +82,7 @@ enum Command {
 struct Job {
     request: Incoming,
     context: Context,
+    heard: Instant,
     /// When nobody waits for the answer any more.
     expires: Instant,
 }
@@ -84,44 +95,45 @@ impl Responder {
         settings: ResponderSettings,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        // Bounded by what may be in flight.
-        let (jobs, mut queue) = mpsc::unbounded_channel();
+        let arrived = Arc::new(Notify::new());
         let responder = Arc::new(Self {
             connection,
             identity,
             settings,
             clock,
             partial: Mutex::new(Partial::new(settings.round_trip)),
-            jobs,
+            queue: Mutex::new(Queue::new()),
+            arrived: Arc::clone(&arrived),
+            without_ack: AtomicBool::new(false),
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
             subscribed: Mutex::new(Vec::new()),
         });
         let worker = Arc::downgrade(&responder);
         tokio::spawn(async move {
-            let mut handled = 0_usize;
-            while let Some(job) = queue.recv().await {
-                let Some(responder) = worker.upgrade() else {
-                    return;
-                };
-                responder.run(job).await;
-                handled = handled.wrapping_add(1);
-                if handled.is_multiple_of(BATCH) {
-                    tokio::task::yield_now().await;
-                }
+            while let Some(responder) = worker.upgrade() {
+                responder.work_off().await;
+                drop(responder);
+                arrived.notified().await;
             }
         });
         responder
     }
 
+    /// Decides whether requests are answered without an ack where their route allows it.
+    pub(crate) fn answer_without_ack(&self, allowed: bool) {
+        self.without_ack.store(allowed, Ordering::Relaxed);
+    }
+
     /// Subscribes `route` at every slot of this instance.
     pub(crate) async fn subscribe(self: &Arc<Self>, route: Route) -> Result<(), SubscribeError> {
-        let route = Arc::new(route);
+        let endpoint = Arc::new(Endpoint::new(route, &self.identity));
+        let route = &endpoint.route;
         let destination = match route.scope {
             Scope::Own => self.identity.hostname.as_str(),
             Scope::All => "all",
         };
-        let queue_group = self.queue_group(&route).map(str::to_owned);
+        let queue_group = endpoint.queue_group(&self.identity).map(str::to_owned);
         for slot in self.identity.slots() {
             let subject = subscription_subject(
                 &self.identity.plane,
@@ -137,9 +149,10 @@ impl Responder {
                 .await?;
             let (commands, receiver) = mpsc::unbounded_channel();
             let responder = Arc::clone(self);
-            let task = tokio::spawn(responder.listen(Arc::clone(&route), subscription, receiver));
+            let listening = responder.listen(Arc::clone(&endpoint), subscription, receiver);
+            let task = tokio::spawn(listening);
             self.subscriptions().push(Subscribed {
-                route: Arc::clone(&route),
+                endpoint: Arc::clone(&endpoint),
                 commands,
                 task,
             });
@@ -157,7 +170,7 @@ impl Responder {
     ) {
         let leaving: Vec<_> = self
             .subscriptions()
-            .extract_if(.., |one| which(&one.route))
+            .extract_if(.., |one| which(&one.endpoint.route))
             .collect();
         for one in &leaving {
             let (asked, was_asked) = oneshot::channel();
@@ -190,7 +203,7 @@ impl Responder {
 
     async fn listen(
         self: Arc<Self>,
-        route: Arc<Route>,
+        endpoint: Arc<Endpoint>,
         mut subscription: Subscription,
         mut commands: mpsc::UnboundedReceiver<Command>,
     ) {
@@ -206,18 +219,24 @@ impl Responder {
                     Some(Command::End) | None => break,
                 },
                 message = subscription.next() => match message {
-                    Some(message) => self.hear(&route, &message).await,
+                    Some(message) => self.hear(&endpoint, &message).await,
                     None => return,
                 },
             }
+            // What arrived together is heard without a look at the commands in between.
+            self.hear_waiting(&endpoint, &mut subscription).await;
         }
-        while let Some(Some(message)) = subscription.next().now_or_never() {
-            self.hear(&route, &message).await;
+        self.hear_waiting(&endpoint, &mut subscription).await;
+    }
+
+    async fn hear_waiting(self: &Arc<Self>, endpoint: &Arc<Endpoint>, waiting: &mut Subscription) {
+        while let Some(Some(message)) = waiting.next().now_or_never() {
+            self.hear(endpoint, &message).await;
         }
     }
 
-    /// Takes one message in: acks it at once, and queues it when it is whole.
-    async fn hear(self: &Arc<Self>, route: &Arc<Route>, message: &Message) {
+    /// Takes one message in: acks it at once unless it may be answered instead, and queues it when it is whole.
+    async fn hear(self: &Arc<Self>, endpoint: &Arc<Endpoint>, message: &Message) {
         let now = self.clock.now();
         let frame = match Request::parse(&message.payload) {
             Ok(frame) => frame,
@@ -234,7 +253,7 @@ impl Responder {
         };
         let subject = RequestSubject::parse(&message.subject);
         let from_host = subject.source_host();
-        let context = match self.context(route, &frame, &from_host) {
+        let mut context = match self.context(endpoint, &frame, &subject) {
             Ok(context) => context,
             Err(error) => {
                 tracing::error!(error = %error, "Acking request");
@@ -242,22 +261,27 @@ impl Responder {
             }
         };
         let part = Fragment::from_header(frame.headers.get(header::FRAGMENT));
-        if self.ack(&context, part).await.is_err() {
+        let may_be_late = part.is_whole()
+            && endpoint.route.acknowledge == Acknowledge::IfLate
+            && self.without_ack.load(Ordering::Relaxed);
+        if !may_be_late && self.ack(&mut context, part).await.is_err() {
             return;
         }
         // Of a fragmented request the last part decides how long its sender still waits, the first how long it asked for.
-        let budget = budget_of(&frame).0;
+        let (budget, given) = budget_of(&frame);
         let size = message.payload.len();
-        let (frame, mut context) = if part.is_whole() {
-            (frame, context)
+        let (frame, mut context, (asked, budget_given)) = if part.is_whole() {
+            (frame, context, (budget, given))
         } else {
             match self.join(frame, size, &from_host, context).await {
-                Some(whole) => whole,
+                Some((whole, context)) => {
+                    let asked = budget_of(&whole);
+                    (whole, context, asked)
+                }
                 None => return,
             }
         };
         let size = size.max(frame.body.len());
-        let (asked, budget_given) = budget_of(&frame);
         let request = Incoming {
             from_host: from_host.into_owned(),
             budget: asked,
@@ -265,49 +289,102 @@ impl Responder {
             deadline: now + budget.saturating_sub(self.settings.round_trip),
             frame,
         };
-        context.trace = request.trace_id().map(str::to_owned);
         if budget <= self.settings.round_trip {
             self.answer(context, Err(too_late())).await;
             return;
         }
         context.flight.hold(size);
-        self.admit(request, context, now + budget).await;
-    }
-
-    /// Queues a whole request if there is room for it.
-    async fn admit(&self, request: Incoming, context: Context, expires: Instant) {
-        let exempt = context.route.urgency == Urgency::Exempt;
-        if self.in_flight.is_overloaded(exempt) {
-            self.overload_refusals.fetch_add(1, Ordering::Relaxed);
-            let failure = Failure::new(ErrorStatus::UNAVAILABLE, "too many requests are waiting");
-            self.answer(context, Err(failure)).await;
-            return;
-        }
         let job = Job {
             request,
             context,
-            expires,
+            heard: now,
+            expires: now + budget,
         };
-        // The handling task lives as long as self.
-        self.jobs.send(job).unwrap_or_default();
+        self.admit(job).await;
+    }
+
+    /// Queues a whole request if there is room for it, or if another caller has more waiting.
+    async fn admit(&self, mut job: Job) {
+        let exempt = job.is_exempt();
+        if self.in_flight.is_overloaded(exempt) {
+            self.overload_refusals.fetch_add(1, Ordering::Relaxed);
+            let in_its_place = if exempt {
+                None
+            } else {
+                let caller = job.request.from_host();
+                self.queue().make_room(caller, |other| !other.is_exempt())
+            };
+            if let Some(other) = in_its_place {
+                self.enqueue(std::mem::replace(&mut job, other));
+            }
+            return self.answer(job.context, Err(overloaded())).await;
+        }
+        self.enqueue(job);
+    }
+
+    fn enqueue(&self, job: Job) {
+        let caller = job.request.from_host.clone();
+        if self.queue().push(&caller, job) {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Handles what is queued, until nothing is.
+    async fn work_off(self: &Arc<Self>) {
+        let mut handled = 0_usize;
+        loop {
+            // A guard in the condition would live as long as the loop's body.
+            let job = self.queue().pop();
+            let Some(job) = job else { return };
+            self.run(job).await;
+            handled = handled.wrapping_add(1);
+            if handled.is_multiple_of(BATCH) {
+                self.ack_late().await;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Acks what waits for too long already, if it was not acked.
+    async fn ack_late(&self) {
+        let now = self.clock.now();
+        let mut acks = Vec::new();
+        self.queue().visit(|job| {
+            let late = now.saturating_duration_since(job.heard) >= LATE;
+            if late && !job.context.acked {
+                job.context.acked = true;
+                acks.push(job.context.encode_ack(Fragment::WHOLE));
+            }
+            late
+        });
+        for (reply_to, ack) in acks {
+            if self.connection.publish(reply_to, ack).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Runs a handler; a panic stays inside its request.
     async fn run(self: &Arc<Self>, job: Job) {
         let Job {
             request,
-            context,
+            mut context,
             expires,
+            ..
         } = job;
         if self.clock.now() >= expires {
             self.answer(context, Err(too_late())).await;
             return;
         }
         let deadline = request.deadline();
-        let handler = Arc::clone(&context.route.handler);
+        let endpoint = Arc::clone(&context.endpoint);
+        let handler = &endpoint.route.handler;
         match catch_unwind(AssertUnwindSafe(|| handler.handle(request))) {
             Ok(Handling::Done(answer)) => self.answer(context, answer).await,
             Ok(Handling::Later(future)) => {
+                if !context.acked && self.ack(&mut context, Fragment::WHOLE).await.is_err() {
+                    return;
+                }
                 let responder = Arc::clone(self);
                 tokio::spawn(async move {
                     let guarded = AssertUnwindSafe(future).catch_unwind();
@@ -323,11 +400,32 @@ impl Responder {
         }
     }
 
+    fn queue(&self) -> MutexGuard<'_, Queue<Job>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn subscriptions(&self) -> MutexGuard<'_, Vec<Subscribed>> {
         self.subscribed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        // The handling task finds that nobody is left to work for.
+        self.arrived.notify_one();
+    }
+}
+
+impl Job {
+    fn is_exempt(&self) -> bool {
+        self.context.endpoint.route.urgency == Urgency::Exempt
+    }
+}
+
+fn overloaded() -> Failure {
+    Failure::new(ErrorStatus::UNAVAILABLE, "too many requests are waiting")
 }
 
 /// Why an endpoint could not be subscribed.
@@ -348,6 +446,8 @@ fn budget_of(frame: &Request) -> (Duration, bool) {
     (budget, given.is_some())
 }
 
+/// How long a request may wait unacked. The shortest ack timeout of a caller is 100 ms (spec: microbus-wire 1.4, 5.2).
+const LATE: Duration = Duration::from_millis(20);
 /// Requests handled between two looks at what arrived: about 200 µs of signatures.
 const BATCH: usize = 16;
 

@@ -51,18 +51,13 @@ pub fn expect_none(request: &Incoming) -> Result<(), Failure> {
 
 fn kind_of(request: &Incoming) -> BodyKind {
     let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
-    let media_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    let is_json = media_type == "application/json"
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    let is_json =
+        media_type.eq_ignore_ascii_case("application/json") || is_json_variant(media_type);
     if is_json {
         return BodyKind::Json;
     }
-    if media_type == "application/x-www-form-urlencoded" {
+    if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         let carried = matches!(request.method(), Method::Post | Method::Put | Method::Patch);
         return if carried {
             BodyKind::Form
@@ -75,6 +70,12 @@ fn kind_of(request: &Incoming) -> BodyKind {
     } else {
         BodyKind::Foreign
     }
+}
+
+/// Tells whether a media type is one like `application/claims+json` (RFC 6839 section 3.1).
+fn is_json_variant(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.starts_with("application/") && media_type.ends_with("+json")
 }
 
 fn form_of(request: &Incoming) -> Result<Vec<query::Pair<'_>>, Failure> {

@@ -5,7 +5,7 @@
 use crate::deployment::{ConfigurationSource, Surroundings};
 use crate::files;
 use crate::metrics::Metrics;
-use crate::property::Rule;
+use crate::property::{ANSWER_WITHOUT_ACK, Rule};
 use crate::service::{Profile, Service};
 use crate::settings::{self, Resolution, Settings, Texts};
 use microbus_bus::{Connector, Failure, Incoming, Outgoing, RequestError};
@@ -119,6 +119,7 @@ impl Configuration {
         self.service
             .configure(&resolution.settings)
             .map_err(ConfigurationError::Service)?;
+        connector.answer_without_ack(resolution.settings.switch(ANSWER_WITHOUT_ACK.name));
         for property in self.profile.properties {
             let shown = resolution
                 .changed
@@ -176,6 +177,7 @@ impl Configuration {
             return Ok(());
         }
         self.service.configure(&resolution.settings)?;
+        connector.answer_without_ack(resolution.settings.switch(ANSWER_WITHOUT_ACK.name));
         for (name, value) in &resolution.changed {
             tracing::info!(name, value, "Config updated");
         }

@@ -8,7 +8,8 @@ use crate::openapi;
 use crate::service::{Profile, Service};
 use bytes::Bytes;
 use microbus_bus::{
-    Answer, Connector, Delivery, Failure, Handling, Incoming, Reply, Route, Scope, Urgency,
+    Acknowledge, Answer, Connector, Delivery, Failure, Handling, Incoming, Reply, Route, Scope,
+    Urgency,
 };
 use microbus_wire::header::FROM_ID;
 use microbus_wire::query;
@@ -116,6 +117,7 @@ impl Control {
             path,
             delivery,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::AtOnce,
             handler: Arc::new(move |request: Incoming| endpoint(&control, &request)),
         }
     }

@@ -33,6 +33,6 @@ pub use exit::Exit;
 pub use lifecycle::{Options, run};
 pub use log::timestamp;
 pub use metrics::Metrics;
-pub use property::{InvalidValue, Property, Rule, Value};
+pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
 pub use service::{Function, Parts, Profile, Service, Shape, Station};
 pub use settings::{Settings, default_settings};

@@ -20,6 +20,14 @@ pub struct Property {
     pub effect: &'static str,
 }
 
+/// Declared by every issuer: see [`Connector::answer_without_ack`](microbus_bus::Connector::answer_without_ack).
+pub const ANSWER_WITHOUT_ACK: Property = Property {
+    name: "AnswerWithoutAck",
+    rule: Rule::Switch,
+    default: "true",
+    effect: "answer Mint and JWKS without an ack before it, unless the answer is late; callers then measure no ack latency",
+};
+
 /// What values of a [`Property`] are valid.
 #[derive(Debug, Clone, Copy)]
 pub enum Rule {

@@ -205,6 +205,7 @@ impl Node {
             Self::Map(map) if is_array(&map) => Argument::Other(ValueKind::Array),
             Self::Map(map) => {
                 let mut claims = Claims::new();
+                claims.suspect_literal_names();
                 for (name, node) in map {
                     let mut value = Vec::new();
                     node.write(&mut value);

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::json::{JsonError, Reading, Scanner, ValueKind, normalise};
+use crate::literal::is_literal;
 use crate::members::{Members, decode_text};
 
 /// The claims of a token: names with JSON values in the normal form of the Go services, sorted.
@@ -49,6 +50,11 @@ impl Claims {
         Ok(Self(members))
     }
 
+    /// Notes that names inside values were not looked at.
+    pub(crate) fn suspect_literal_names(&mut self) {
+        self.0.suspect_literal_names();
+    }
+
     pub(crate) fn from_members(members: Members) -> Self {
         Self(members)
     }
@@ -81,10 +87,11 @@ impl Claims {
     /// [`ClaimsError::Json`] if the text is not exactly one JSON value.
     pub fn insert_json(&mut self, name: &str, value: &[u8]) -> Result<(), ClaimsError> {
         self.0.insert(name, &normalise(value, Reading::Strict)?);
+        self.0.suspect_literal_names();
         Ok(())
     }
 
-    /// Sets a claim to a value that is known to be in normal form.
+    /// Sets a claim to a value that is known to be in normal form, in which no object has a name like a literal.
     pub(crate) fn insert_normal(&mut self, name: &str, value: &[u8]) {
         self.0.insert(name, value);
     }
@@ -133,6 +140,9 @@ impl Claims {
     #[must_use]
     pub fn literal_names(&self) -> Vec<String> {
         let mut found = Vec::new();
+        if !self.0.had_literal_names() {
+            return found;
+        }
         for (name, value) in self.0.iter() {
             if is_literal(&name) {
                 found.push(name.into_owned());
@@ -193,52 +203,6 @@ fn closing_quote(text: &str) -> Option<usize> {
         closes
     })
 }
-
-/// Tells whether an expression would read `name` as a number, a boolean or a quoted text.
-fn is_literal(name: &str) -> bool {
-    let name = name.trim();
-    let quoted = ['\'', '"', '`']
-        .into_iter()
-        .any(|quote| name.len() >= 2 && name.starts_with(quote) && name.ends_with(quote));
-    quoted || BOOLEAN_WORDS.contains(&name) || is_go_number(name)
-}
-
-/// Tells whether Go's `ParseFloat` reads `text`: a decimal number, a hexadecimal one with a `p`
-/// exponent, `inf`, `infinity` or `nan` in any case; underscores only where they separate digits
-/// in a form with a base prefix, but we count every digit group as a number, to be on the safe side.
-fn is_go_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if ["inf", "infinity", "nan"]
-        .iter()
-        .any(|word| unsigned.eq_ignore_ascii_case(word))
-    {
-        return true;
-    }
-    let plain = unsigned.replace('_', "");
-    if let Some(hex) = plain
-        .strip_prefix("0x")
-        .or_else(|| plain.strip_prefix("0X"))
-    {
-        let Some((digits, exponent)) = hex.split_once(['p', 'P']) else {
-            return false;
-        };
-        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        let has_digits = digits.bytes().any(|byte| byte.is_ascii_hexdigit());
-        let only_digits = digits
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || byte == b'.');
-        let one_point = digits.bytes().filter(|&byte| byte == b'.').count() <= 1;
-        let exponent_digits = exponent.bytes().all(|byte| byte.is_ascii_digit());
-        return has_digits && only_digits && one_point && exponent_digits && !exponent.is_empty();
-    }
-    // Rust reads the same decimal forms; a second sign would be its own, hence the first byte.
-    plain.starts_with(|c: char| c.is_ascii_digit() || c == '.') && plain.parse::<f64>().is_ok()
-}
-
-/// What Go's `ParseBool` reads, besides `0` and `1`, which are numbers.
-const BOOLEAN_WORDS: [&str; 10] = [
-    "t", "T", "true", "TRUE", "True", "f", "F", "false", "FALSE", "False",
-];
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 mod error;
 mod format;
 
+use crate::literal;
 use crate::members::{Members, Span};
 
 pub use error::{JsonError, JsonErrorKind, ValueKind};
@@ -51,6 +52,8 @@ pub(crate) struct Scanner<'a> {
     out: Vec<u8>,
     /// Members of all objects that are open, innermost last.
     spans: Vec<Span>,
+    /// Whether a name is one that expressions take for a literal.
+    literal_names: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -63,6 +66,7 @@ impl<'a> Scanner<'a> {
             // Room for the claims that the issuer adds.
             out: Vec::with_capacity(input.len().saturating_add(192)),
             spans: Vec::with_capacity(16),
+            literal_names: false,
         }
     }
 
@@ -91,7 +95,8 @@ impl<'a> Scanner<'a> {
         self.out.clear();
         let base = self.read_members()?;
         let spans = self.spans.split_off(base);
-        Ok(Members::new(std::mem::take(&mut self.out), spans))
+        let out = std::mem::take(&mut self.out);
+        Ok(Members::new(out, spans, self.literal_names))
     }
 
     /// Reads an object member by member: `each` gets the decoded name and must read the value.
@@ -273,7 +278,10 @@ impl<'a> Scanner<'a> {
             | ValueKind::Boolean
             | ValueKind::Null => return Err(self.error(JsonErrorKind::Syntax)),
         }
+        let start = self.out.len();
         let escaped = self.string()?;
+        let quoted = self.out.get(start..).unwrap_or_default();
+        self.literal_names |= literal::is_literal(&Span::decode_name(quoted, escaped));
         self.blanks();
         match self.rest.first() {
             Some(b':') => self.step(),

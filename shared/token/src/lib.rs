@@ -39,6 +39,7 @@ mod issuer;
 pub mod json;
 mod jwk;
 mod key;
+mod literal;
 mod members;
 mod mint;
 mod pem;

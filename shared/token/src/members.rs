@@ -75,12 +75,28 @@ impl Span {
 pub(crate) struct Members {
     buffer: Vec<u8>,
     spans: Vec<Span>,
+    /// Whether a name at any level is one that expressions take for a literal; stays when it is removed.
+    literal_names: bool,
 }
 
 impl Members {
     /// Takes spans that are sorted and unique.
-    pub(crate) fn new(buffer: Vec<u8>, spans: Vec<Span>) -> Self {
-        Self { buffer, spans }
+    pub(crate) fn new(buffer: Vec<u8>, spans: Vec<Span>, literal_names: bool) -> Self {
+        Self {
+            buffer,
+            spans,
+            literal_names,
+        }
+    }
+
+    /// Tells whether there was a name, at any level, that expressions take for a literal.
+    pub(crate) fn had_literal_names(&self) -> bool {
+        self.literal_names
+    }
+
+    /// Notes that names inside a value were not looked at.
+    pub(crate) fn suspect_literal_names(&mut self) {
+        self.literal_names = true;
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -70,8 +70,8 @@ fn keys_in(response: &Response, host: &str) -> Result<JwkSet, String> {
 mod tests {
     use super::*;
     use microbus_bus::{
-        Connection, Delivery, Failures, Handling, Identity, Incoming, Reply, Route, Scope,
-        SystemClock, Urgency, random_instance_id,
+        Acknowledge, Connection, Delivery, Failures, Handling, Identity, Incoming, Reply, Route,
+        Scope, SystemClock, Urgency, random_instance_id,
     };
     use microbus_token::{Jwk, SigningKey};
     use microbus_wire::host::Hostname;
@@ -115,6 +115,7 @@ mod tests {
             path: "/jwks",
             delivery: Delivery::One,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::AtOnce,
             handler: Arc::new(publish),
         };
         issuer.subscribe(route).await.unwrap();

@@ -6,7 +6,9 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use microbus_wire::{Ack, Address, Fragment, Method, OpCode, Request, ResponseHead, header};
+use microbus_wire::{
+    Address, Fragment, Letterhead, Method, OpCode, Request, ResponseHead, Sender, header,
+};
 
 fn request() -> Bytes {
     let mint = Address::parse("https://access.token.core:666/mint").unwrap();
@@ -36,30 +38,26 @@ fn frame(c: &mut Criterion) {
     c.bench_function("write a request", |b| {
         b.iter(|| black_box(&parsed).encode());
     });
-    let ack = Ack {
-        message_id: "D05aNIKi",
-        from_host: "access.token.core",
-        from_id: "id-gsw2gftqlx",
-        queue: Some("access.token.core"),
+    let letterhead = Letterhead::new(&Sender {
+        host: "access.token.core",
+        id: "id-gsw2gftqlx",
+        version: 4,
         locality: None,
-        fragment: Fragment::WHOLE,
-    };
-    c.bench_function("write an ack", |b| b.iter(|| black_box(&ack).encode()));
+        queue: Some("access.token.core"),
+    });
+    c.bench_function("write an ack", |b| {
+        b.iter(|| letterhead.ack(black_box("D05aNIKi"), Fragment::WHOLE));
+    });
     let head = ResponseHead {
         status: 200,
         op_code: OpCode::Res,
         content_type: Some("application/json"),
         message_id: "D05aNIKi",
-        from_host: "access.token.core",
-        from_id: "id-gsw2gftqlx",
-        from_version: 4,
-        queue: Some("access.token.core"),
-        locality: None,
         fragment: Fragment::WHOLE,
     };
     let token = [b'x'; 500];
     c.bench_function("write a response", |b| {
-        b.iter(|| black_box(&head).encode(&token));
+        b.iter(|| letterhead.response(black_box(&head), &token));
     });
 }
 

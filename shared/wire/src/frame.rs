@@ -13,20 +13,21 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use response::Response;
-pub use write::{Ack, ResponseHead};
+pub use write::{Letterhead, ResponseHead, Sender};
 
 use crate::address::Address;
 use crate::header::Headers;
 use crate::percent;
 use crate::subject::Method;
+use crate::text::Text;
 
 /// A request, or one fragment of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    target: String,
-    host: Option<String>,
+    target: Text,
+    host: Option<Text>,
     /// The headers, without those that frame the message.
     pub headers: Headers,
     /// The body, as far as it arrived: it may be shorter than announced.
@@ -38,8 +39,8 @@ impl Request {
     pub fn to(address: &Address, method: Method, body: Bytes) -> Self {
         Self {
             method,
-            target: address.target(),
-            host: Some(address.host_and_port()),
+            target: address.target().into(),
+            host: Some(address.host_and_port().into()),
             headers: Headers::new(),
             body,
         }
@@ -68,6 +69,20 @@ impl Request {
         write::request(self, out);
     }
 
+    /// Returns the same request without a share in the memory of the message that it was read from.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let mut headers = Headers::new();
+        headers.copy_from(&self.headers, |_| true);
+        Self {
+            method: self.method,
+            target: self.target.detached(),
+            host: self.host.as_ref().map(Text::detached),
+            headers,
+            body: Bytes::copy_from_slice(&self.body),
+        }
+    }
+
     /// Returns the target of the request line: mostly the whole URL.
     pub fn target(&self) -> &str {
         &self.target
@@ -78,16 +93,26 @@ impl Request {
         self.host.as_deref()
     }
 
+    /// Returns the target as a text of its own that shares the message's memory.
+    pub fn target_text(&self) -> Text {
+        self.target.clone()
+    }
+
     /// Returns the decoded path of the target.
     pub fn path(&self) -> Cow<'_, str> {
-        let raw = parse::target_path(&self.target);
-        percent::decode::<false>(raw).unwrap_or(Cow::Borrowed(raw))
+        path_of_target(&self.target)
     }
 
     /// Returns the query of the target as it was written, without the question mark; empty if there is none.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
+}
+
+/// Returns the decoded path of the target of a request line.
+pub fn path_of_target(target: &str) -> Cow<'_, str> {
+    let raw = parse::target_path(target);
+    percent::decode::<false>(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 /// Why a message cannot be read.

@@ -1,9 +1,12 @@
 //! Headers of a message, and the names that the bus gives meaning to.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str;
 
 use bytes::Bytes;
+
+use crate::text::Text;
 
 /// `Microbus-Op-Code`: see [`OpCode`].
 pub const OP_CODE: &str = "Microbus-Op-Code";
@@ -80,15 +83,30 @@ impl OpCode {
 /// Names are stored in canonical form (`Microbus-Msg-Id`) and found in any. Values have no control characters, so that
 /// nobody can smuggle a header into a message. What frames the message (`Host`, `Content-Length`, `Transfer-Encoding`,
 /// `Trailer`) is not kept here: it follows from the message when it is written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Fields that were read stay where they are in the message, so that reading one allocates nothing for each of them.
+#[derive(Clone, Default)]
 pub struct Headers {
+    /// The message that fields were read from.
+    message: Bytes,
+    /// Names and values that do not stand in the message as they are.
+    own: Vec<u8>,
     fields: Vec<Field>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Field {
-    name: Bytes,
-    value: Bytes,
+    name: Part,
+    value: Part,
+}
+
+/// Where a name or a value lies.
+#[derive(Clone, Copy)]
+struct Part {
+    start: usize,
+    end: usize,
+    /// In the message, or else in the own buffer.
+    in_message: bool,
 }
 
 impl Headers {
@@ -97,16 +115,30 @@ impl Headers {
         Self::default()
     }
 
-    pub(crate) fn with_capacity(fields: usize) -> Self {
+    /// Makes an empty list for fields of this message.
+    pub(crate) fn of(message: &Bytes) -> Self {
         Self {
-            fields: Vec::with_capacity(fields),
+            message: message.clone(),
+            own: Vec::new(),
+            fields: Vec::with_capacity(USUAL_FIELDS),
         }
     }
 
     /// Returns the first value of a name; `None` if there is none or it is no UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|field| is_named(field, name))?;
-        str::from_utf8(&field.value).ok()
+        str::from_utf8(self.bytes(self.find(name)?.value)).ok()
+    }
+
+    /// Returns the first value of a name like [`Headers::get`], as a text of its own that shares the message's memory.
+    pub fn text(&self, name: &str) -> Option<Text> {
+        let value = self.find(name)?.value;
+        let bytes = if value.in_message {
+            self.message.get(value.start..value.end)?;
+            self.message.slice(value.start..value.end)
+        } else {
+            Bytes::copy_from_slice(self.bytes(value))
+        };
+        Text::new(bytes)
     }
 
     /// Replaces all values of a name by one. Control characters in the value become blanks, as with the peer.
@@ -122,30 +154,33 @@ impl Headers {
         if let Some(canonical) = canonical_name(name.as_bytes())
             && !is_framing(&canonical)
         {
-            let value = clean_value(value);
-            self.push_parsed(
-                Bytes::copy_from_slice(&canonical),
-                Bytes::copy_from_slice(value.trim_ascii().as_bytes()),
-            );
+            let name = self.keep(&canonical);
+            let value = self.keep(clean_value(value).trim_ascii().as_bytes());
+            self.fields.push(Field { name, value });
         }
     }
 
     /// Removes all values of a name.
     pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|field| !is_named(field, name));
+        let mut fields = std::mem::take(&mut self.fields);
+        fields.retain(|field| !self.is_named(field, name));
+        self.fields = fields;
     }
 
     /// Returns names and values, in order. Values are nearly always text, but need not be.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
             .iter()
-            .map(|field| (name_text(field), &*field.value))
+            .map(|field| (self.name_text(field), self.bytes(field.value)))
     }
 
     /// Copies the fields whose canonical name is wanted from another list, all values, bytes unchanged.
     pub fn copy_from(&mut self, other: &Self, wanted: impl Fn(&str) -> bool) {
-        let fields = other.fields.iter().filter(|field| wanted(name_text(field)));
-        self.fields.extend(fields.cloned());
+        for (name, value) in other.iter().filter(|(name, _)| wanted(name)) {
+            let name = self.keep(name.as_bytes());
+            let value = self.keep(value);
+            self.fields.push(Field { name, value });
+        }
     }
 
     /// Returns the number of fields.
@@ -158,8 +193,10 @@ impl Headers {
         self.fields.is_empty()
     }
 
-    /// Adds a field that was checked while it was read.
-    pub(crate) fn push_parsed(&mut self, name: Bytes, value: Bytes) {
+    /// Adds a field that was checked while it was read; what is borrowed is borrowed from the message.
+    pub(crate) fn push_read(&mut self, name: Cow<'_, [u8]>, value: Cow<'_, [u8]>) {
+        let name = self.part(name);
+        let value = self.part(value);
         self.fields.push(Field { name, value });
     }
 
@@ -168,12 +205,79 @@ impl Headers {
         let mut fields: Vec<(&[u8], &[u8])> = self
             .fields
             .iter()
-            .map(|field| (&*field.name, &*field.value))
+            .map(|field| (self.bytes(field.name), self.bytes(field.value)))
             .collect();
         if !fields.is_sorted_by_key(|(name, _)| *name) {
             fields.sort_by_key(|(name, _)| *name);
         }
         fields
+    }
+
+    fn find(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| self.is_named(field, name))
+    }
+
+    fn is_named(&self, field: &Field, name: &str) -> bool {
+        let length = field.name.end.saturating_sub(field.name.start);
+        length == name.len() && self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Names are ASCII, since they are tokens.
+    fn name_text(&self, field: &Field) -> &str {
+        str::from_utf8(self.bytes(field.name)).unwrap_or_default()
+    }
+
+    fn bytes(&self, part: Part) -> &[u8] {
+        let buffer: &[u8] = if part.in_message {
+            &self.message
+        } else {
+            &self.own
+        };
+        buffer.get(part.start..part.end).unwrap_or_default()
+    }
+
+    fn part(&mut self, bytes: Cow<'_, [u8]>) -> Part {
+        match bytes {
+            Cow::Borrowed(bytes) => {
+                let start = bytes
+                    .as_ptr()
+                    .addr()
+                    .wrapping_sub(self.message.as_ptr().addr());
+                Part {
+                    start,
+                    end: start.saturating_add(bytes.len()),
+                    in_message: true,
+                }
+            }
+            Cow::Owned(bytes) => self.keep(&bytes),
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Part {
+        let start = self.own.len();
+        self.own.extend_from_slice(bytes);
+        Part {
+            start,
+            end: self.own.len(),
+            in_message: false,
+        }
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self
+            .iter()
+            .map(|(name, value)| (name, String::from_utf8_lossy(value)));
+        formatter.debug_map().entries(fields).finish()
     }
 }
 
@@ -264,14 +368,8 @@ pub(crate) fn is_framing(canonical: &[u8]) -> bool {
     )
 }
 
-fn is_named(field: &Field, name: &str) -> bool {
-    field.name.eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// Names are ASCII, since they are tokens.
-fn name_text(field: &Field) -> &str {
-    str::from_utf8(&field.name).unwrap_or_default()
-}
+/// What a request of a Go connector has, and a few more.
+const USUAL_FIELDS: usize = 12;
 
 #[cfg(test)]
 mod tests {

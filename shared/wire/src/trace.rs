@@ -139,6 +139,13 @@ fn escape_html(json: &str) -> String {
     escaped
 }
 
+/// Returns the trace ID of a `Traceparent` header: 32 lower-case hex digits, not all zeros (W3C Trace Context, 3.2.2.3).
+pub fn trace_id(traceparent: &str) -> Option<&str> {
+    let id = traceparent.split('-').nth(1)?;
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0')).then_some(id)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

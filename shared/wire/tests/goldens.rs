@@ -14,8 +14,8 @@ use bytes::Bytes;
 use microbus_wire::subject::{reply_subject, request_subject};
 use microbus_wire::trace::Layout;
 use microbus_wire::{
-    Ack, Address, Fragment, Hostname, Method, OpCode, Plane, ReplySubject, Request, RequestSubject,
-    Response, ResponseHead, Slot, TracedError, header,
+    Address, Fragment, Hostname, Letterhead, Method, OpCode, Plane, ReplySubject, Request,
+    RequestSubject, Response, ResponseHead, Sender, Slot, TracedError, header,
 };
 use serde::Deserialize;
 
@@ -129,23 +129,17 @@ fn every_recorded_ack_and_plain_response_is_what_the_fast_writers_write() {
         if response.status == 100 {
             fragment = Fragment { index: 1, count: 2 };
         }
-        let (message_id, from_host, from_id) = (
-            get(header::MESSAGE_ID).unwrap_or_default(),
-            get(header::FROM_HOST).unwrap_or_default(),
-            get(header::FROM_ID).unwrap_or_default(),
-        );
-        let (queue, locality) = (get(header::QUEUE), get(header::LOCALITY));
+        let message_id = get(header::MESSAGE_ID).unwrap_or_default();
+        let letterhead = Letterhead::new(&Sender {
+            host: get(header::FROM_HOST).unwrap_or_default(),
+            id: get(header::FROM_ID).unwrap_or_default(),
+            version: get(header::FROM_VERSION).map_or(0, |version| version.parse().unwrap()),
+            locality: get(header::LOCALITY),
+            queue: get(header::QUEUE),
+        });
         let op_code = response.op_code().unwrap();
         let written = if op_code == OpCode::Ack {
-            Ack {
-                message_id,
-                from_host,
-                from_id,
-                queue,
-                locality,
-                fragment,
-            }
-            .encode()
+            letterhead.ack(message_id, fragment)
         } else {
             let standard = response
                 .headers
@@ -154,23 +148,14 @@ fn every_recorded_ack_and_plain_response_is_what_the_fast_writers_write() {
             if !standard {
                 continue;
             }
-            let from_version =
-                get(header::FROM_VERSION).map_or(0, |version| version.parse().unwrap());
-            let content_type = get(header::CONTENT_TYPE);
-            let status = response.status;
-            ResponseHead {
-                status,
+            let head = ResponseHead {
+                status: response.status,
                 op_code,
-                content_type,
+                content_type: get(header::CONTENT_TYPE),
                 message_id,
-                from_host,
-                from_id,
-                from_version,
-                queue,
-                locality,
                 fragment,
-            }
-            .encode(&response.body)
+            };
+            letterhead.response(&head, &response.body)
         };
         assert_eq!(Bytes::from(written), payload, "{}", golden.name());
         *compared.entry(op_code.as_str()).or_insert(0) += 1;

@@ -4,25 +4,58 @@ use super::Responder;
 use crate::connection::ConnectionClosed;
 use crate::failure::Failure;
 use crate::handler::{Answer, Delivery, Reply, Route};
+use crate::identity::Identity;
 use crate::in_flight::Flight;
+use async_nats::Subject;
 use bytes::Bytes;
 use microbus_wire::fragment::{self, Fragment};
-use microbus_wire::frame::{Ack, Request, Response, ResponseHead};
+use microbus_wire::frame::{Letterhead, Request, Response, ResponseHead, Sender, path_of_target};
 use microbus_wire::header::{self, OpCode};
+use microbus_wire::host::escape_host;
 use microbus_wire::locality::Locality;
 use microbus_wire::status::ErrorStatus;
-use microbus_wire::subject::{SubjectError, reply_subject};
-use microbus_wire::trace::{Layout, TracedError};
+use microbus_wire::subject::{RequestSubject, SubjectError, reply_subject};
+use microbus_wire::text::Text;
+use microbus_wire::trace::{Layout, TracedError, trace_id};
 use std::sync::Arc;
+
+/// A route, and what all its answers have in common.
+pub(super) struct Endpoint {
+    pub(super) route: Route,
+    letterhead: Letterhead,
+}
+
+impl Endpoint {
+    pub(super) fn new(route: Route, identity: &Identity) -> Self {
+        let letterhead = Letterhead::new(&Sender {
+            host: identity.hostname.as_str(),
+            id: identity.instance.as_str(),
+            version: identity.version,
+            locality: identity.locality.as_ref().map(Locality::as_str),
+            queue: queue_group(&route, identity),
+        });
+        Self { route, letterhead }
+    }
+
+    pub(super) fn queue_group<'i>(&self, identity: &'i Identity) -> Option<&'i str> {
+        queue_group(&self.route, identity)
+    }
+}
+
+fn queue_group<'i>(route: &Route, identity: &'i Identity) -> Option<&'i str> {
+    (route.delivery == Delivery::One).then(|| identity.hostname.as_str())
+}
 
 /// What it takes to answer.
 pub(super) struct Context {
-    pub(super) route: Arc<Route>,
-    reply_to: String,
-    message_id: String,
-    path: String,
+    pub(super) endpoint: Arc<Endpoint>,
+    /// Whether the caller was told that it was heard.
+    pub(super) acked: bool,
+    reply_to: Subject,
+    message_id: Text,
+    target: Text,
     call_depth: u32,
-    pub(super) trace: Option<String>,
+    traceparent: Option<Text>,
     pub(super) flight: Flight,
 }
 
@@ -31,38 +64,53 @@ impl Context {
     pub(super) fn message_id(&self) -> &str {
         &self.message_id
     }
+
+    /// Gives back the share in the memory of the message.
+    pub(super) fn detach(&mut self) {
+        self.message_id = self.message_id.detached();
+        self.target = self.target.detached();
+        self.traceparent = self.traceparent.as_ref().map(Text::detached);
+    }
+
+    /// Returns an ack and where it goes.
+    pub(super) fn encode_ack(&self, fragment: Fragment) -> (Subject, Bytes) {
+        let ack = self.endpoint.letterhead.ack(&self.message_id, fragment);
+        (self.reply_to.clone(), ack.into())
+    }
 }
 
 impl Responder {
     /// Judges whether a request can be answered at all.
     pub(super) fn context(
         &self,
-        route: &Arc<Route>,
+        endpoint: &Arc<Endpoint>,
         frame: &Request,
-        from_host: &str,
+        subject: &RequestSubject<'_>,
     ) -> Result<Context, NotAnswerable> {
         let required = |name: &'static str| {
             frame
                 .headers
-                .get(name)
+                .text(name)
                 .filter(|value| !value.is_empty())
                 .ok_or(NotAnswerable::Missing(name))
         };
         let from_id = required(header::FROM_ID)?;
-        let message_id = required(header::MESSAGE_ID)?.to_owned();
-        if from_host.is_empty() {
+        let message_id = required(header::MESSAGE_ID)?;
+        if subject.source.is_empty() {
             return Err(NotAnswerable::Missing(header::FROM_HOST));
         }
-        let caller = microbus_wire::host::escape_host(from_host);
+        let from_host = subject.source_host();
         let own = self.identity.hostname.segment();
+        let caller = escape_host(&from_host);
         let depth = frame.headers.get(header::CALL_DEPTH);
         Ok(Context {
-            route: Arc::clone(route),
-            reply_to: reply_subject(&self.identity.plane, own, &caller, from_id)?,
+            endpoint: Arc::clone(endpoint),
+            acked: false,
+            reply_to: reply_subject(&self.identity.plane, own, &caller, &from_id)?.into(),
             message_id,
-            path: frame.path().into_owned(),
+            target: frame.target_text(),
             call_depth: depth.and_then(|depth| depth.parse().ok()).unwrap_or(0),
-            trace: None,
+            traceparent: frame.headers.text(header::TRACEPARENT),
             flight: self.in_flight.begin(),
         })
     }
@@ -70,20 +118,12 @@ impl Responder {
     /// Tells the caller that we are here.
     pub(super) async fn ack(
         &self,
-        context: &Context,
+        context: &mut Context,
         fragment: Fragment,
     ) -> Result<(), ConnectionClosed> {
-        let ack = Ack {
-            message_id: &context.message_id,
-            from_host: self.identity.hostname.as_str(),
-            from_id: self.identity.instance.as_str(),
-            queue: self.queue_group(&context.route),
-            locality: self.locality(),
-            fragment,
-        };
-        self.connection
-            .publish(context.reply_to.clone(), ack.encode().into())
-            .await
+        context.acked = true;
+        let (reply_to, ack) = context.encode_ack(fragment);
+        self.connection.publish(reply_to, ack).await
     }
 
     /// Sends the answer, in fragments where it must be.
@@ -98,20 +138,12 @@ impl Responder {
                 op_code,
                 content_type: reply.content_type,
                 message_id: &context.message_id,
-                from_host: self.identity.hostname.as_str(),
-                from_id: self.identity.instance.as_str(),
-                from_version: self.identity.version,
-                queue: self.queue_group(&context.route),
-                locality: self.locality(),
                 fragment,
             };
-            let payload = with_headers(head.encode(&body), &reply.headers);
-            if self
-                .connection
-                .publish(context.reply_to.clone(), payload)
-                .await
-                .is_err()
-            {
+            let payload = context.endpoint.letterhead.response(&head, &body);
+            let payload = with_headers(payload, &reply.headers);
+            let reply_to = context.reply_to.clone();
+            if self.connection.publish(reply_to, payload).await.is_err() {
                 return;
             }
         }
@@ -120,10 +152,10 @@ impl Responder {
     fn error_reply(&self, context: &Context, failure: &Failure) -> Reply {
         tracing::error!(
             error = %failure,
-            path = context.path,
+            path = %path_of_target(&context.target),
             depth = context.call_depth,
             code = failure.status.code(),
-            trace = context.trace.as_deref().unwrap_or(NO_TRACE),
+            trace = context.traceparent.as_deref().and_then(trace_id).unwrap_or(NO_TRACE),
             "Handling request"
         );
         let error = TracedError::new(failure.status, failure.text(self.settings.reveal));
@@ -136,14 +168,6 @@ impl Responder {
             status: failure.status.code(),
             ..Reply::json(error.encode(layout))
         }
-    }
-
-    pub(super) fn queue_group(&self, route: &Route) -> Option<&str> {
-        (route.delivery == Delivery::One).then(|| self.identity.hostname.as_str())
-    }
-
-    fn locality(&self) -> Option<&str> {
-        self.identity.locality.as_ref().map(Locality::as_str)
     }
 }
 

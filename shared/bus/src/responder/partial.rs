@@ -5,7 +5,6 @@
 use super::Responder;
 use super::context::Context;
 use crate::failure::Failure;
-use bytes::Bytes;
 use microbus_wire::fragment::{JoinError, Joined, Joiner};
 use microbus_wire::frame::Request;
 use microbus_wire::header;
@@ -46,10 +45,10 @@ impl Responder {
     /// Puts a fragment, of a message of `size` bytes, to the others of its request; returns the request when it is whole.
     pub(super) async fn join(
         self: &Arc<Self>,
-        mut frame: Request,
+        frame: Request,
         size: usize,
         from_host: &str,
-        context: Context,
+        mut context: Context,
     ) -> Option<(Request, Context)> {
         if size.saturating_sub(frame.body.len()) > MOST_HEADERS {
             let failure = Failure::new(
@@ -60,7 +59,8 @@ impl Responder {
             return None;
         }
         // A slice keeps its whole message in memory, which the joiner's bounds do not see.
-        frame.body = Bytes::copy_from_slice(&frame.body);
+        let frame = frame.detached();
+        context.detach();
         let from_id = frame.headers.get(header::FROM_ID).unwrap_or_default();
         let key = format!("{from_host}|{from_id}|{}", context.message_id());
         let (joined, earlier) = {

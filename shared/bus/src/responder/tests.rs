@@ -10,6 +10,7 @@ use microbus_wire::subject::Plane;
 use microbus_wire::trace::TracedError;
 use std::time::SystemTime;
 
+mod acks;
 mod budgets;
 mod fragments;
 mod leaving;
@@ -88,6 +89,7 @@ impl Bench {
             path,
             delivery,
             urgency,
+            acknowledge: Acknowledge::IfLate,
             handler: Arc::new(handler),
         };
         self.responder.subscribe(route).await.unwrap();

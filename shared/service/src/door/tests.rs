@@ -2,7 +2,7 @@ use super::*;
 use crate::fixture::connector;
 use crate::health::Phase;
 use microbus_bus::{
-    Connection, Delivery, Failure, Handling, Incoming, Reply, Route, Scope, Urgency,
+    Acknowledge, Connection, Delivery, Failure, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -25,6 +25,7 @@ impl Bench {
                 path,
                 delivery: Delivery::One,
                 urgency: Urgency::Sheddable,
+                acknowledge: Acknowledge::AtOnce,
                 handler: Arc::new(|request: Incoming| asked(&request)),
             };
             connector.subscribe(route).await.unwrap();

@@ -2,7 +2,8 @@ use super::*;
 use crate::fixture::{answered, connector, outgoing};
 use futures_util::future::BoxFuture;
 use microbus_bus::{
-    Clock as _, Connection, Connector, Delivery, Reply, RequestError, Scope, SystemClock, Urgency,
+    Acknowledge, Clock as _, Connection, Connector, Delivery, Reply, RequestError, Scope,
+    SystemClock, Urgency,
 };
 use microbus_token::{Claims, Issuer, Jwk, JwkSet, KeyId, SigningKey, TokenId, mint_access};
 use microbus_verify::{FetchError, KeySource};
@@ -64,6 +65,7 @@ impl Bench {
             path: "/ping",
             delivery: Delivery::Every,
             urgency: Urgency::Exempt,
+            acknowledge: Acknowledge::AtOnce,
             handler: Arc::new(handler),
         };
         let connector = connector(&Connection::in_process(), "access.token.core").await;
@@ -173,6 +175,7 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
         path: "/ping",
         delivery: Delivery::Every,
         urgency: Urgency::Exempt,
+        acknowledge: Acknowledge::AtOnce,
         handler: Arc::new(|_: Incoming| -> Handling { panic!("planted") }),
     };
     connector

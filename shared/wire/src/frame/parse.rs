@@ -10,6 +10,7 @@ use super::{FrameError, Request, Response};
 use crate::header::{self, Headers};
 use crate::percent;
 use crate::subject::Method;
+use crate::text::Text;
 
 pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
     let mut lines = Lines { rest: payload };
@@ -30,7 +31,7 @@ pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
     };
     Ok(Request {
         method,
-        target: target.to_owned(),
+        target: shared(payload, target),
         host: head.host,
         headers: head.headers,
         body,
@@ -73,13 +74,20 @@ pub(super) fn allows_body(status: u16) -> bool {
 /// Returns the path of a target, still escaped.
 pub(super) fn target_path(target: &str) -> &str {
     let hierarchy = target.split_once('?').map_or(target, |(before, _)| before);
-    match hierarchy.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('/') => rest
+    match split_scheme(hierarchy) {
+        Some((_, rest)) => rest
             .find('/')
             .and_then(|at| rest.get(at..))
             .unwrap_or_default(),
-        _ => hierarchy,
+        None => hierarchy,
     }
+}
+
+/// Splits `scheme://rest`.
+fn split_scheme(hierarchy: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = hierarchy.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
+    (!scheme.contains('/')).then_some((scheme, rest))
 }
 
 /// What says how long the body is.
@@ -91,15 +99,15 @@ enum Framing {
 
 struct Head {
     headers: Headers,
-    host: Option<String>,
+    host: Option<Text>,
     framing: Framing,
 }
 
 impl Head {
     /// Reads header lines up to and including the empty one.
     fn read(payload: &Bytes, lines: &mut Lines<'_>, version: Version) -> Result<Self, FrameError> {
-        let mut headers = Headers::with_capacity(16);
-        let mut host: Option<String> = None;
+        let mut headers = Headers::of(payload);
+        let mut host = None;
         let mut length: Option<Cow<'_, [u8]>> = None;
         let mut encoding: Option<Cow<'_, [u8]>> = None;
         if lines.is_at_blank() {
@@ -109,7 +117,7 @@ impl Head {
             let Some(name) = name else { continue };
             match &*name {
                 b"Host" if host.is_some() => return Err(FrameError::Host),
-                b"Host" => host = Some(String::from_utf8_lossy(&value).into_owned()),
+                b"Host" => host = Some(host_text(payload, value)),
                 b"Content-Length" if length.as_ref().is_some_and(|first| *first != value) => {
                     return Err(FrameError::ContentLength);
                 }
@@ -119,7 +127,7 @@ impl Head {
                 }
                 b"Transfer-Encoding" => encoding = Some(value),
                 b"Trailer" => {}
-                _ => headers.push_parsed(shared(payload, name), shared(payload, value)),
+                _ => headers.push_read(name, value),
             }
         }
         let framing = framing(length.as_deref(), encoding.as_deref(), version)?;
@@ -129,6 +137,14 @@ impl Head {
             framing,
         })
     }
+}
+
+fn host_text(payload: &Bytes, value: Cow<'_, [u8]>) -> Text {
+    let bytes = match value {
+        Cow::Borrowed(bytes) => payload.slice_ref(bytes),
+        Cow::Owned(bytes) => bytes.into(),
+    };
+    Text::new(bytes.clone()).unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned().into())
 }
 
 /// Decides how the body is delimited; where two readers might decide differently, the message is refused.
@@ -247,13 +263,13 @@ fn parse_version(text: &str) -> Result<Version, FrameError> {
 /// Accepts a URL with a host, a path, `*`, and for CONNECT an authority.
 fn check_target(method: Method, target: &str) -> Result<(), FrameError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
-    if target.is_empty() || target.bytes().any(|b| b.is_ascii_control()) {
+    if target.is_empty() || !header::is_value(target.as_bytes()) || target.contains('\t') {
         return Err(FrameError::Target);
     }
     let hierarchy = target.split_once('?').map_or(target, |(before, _)| before);
     let path = target_path(target);
     let before_path = hierarchy.strip_suffix(path).unwrap_or_default();
-    let known = match before_path.split_once("://") {
+    let known = match split_scheme(before_path) {
         Some((scheme, authority)) => {
             let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric());
             letters
@@ -322,12 +338,9 @@ fn leading(payload: &Bytes, rest: &[u8], length: u64) -> Bytes {
     payload.slice_ref(rest.get(..length).unwrap_or_default())
 }
 
-/// Makes a value that shares the payload's memory where it can.
-fn shared(payload: &Bytes, bytes: Cow<'_, [u8]>) -> Bytes {
-    match bytes {
-        Cow::Borrowed(bytes) => payload.slice_ref(bytes),
-        Cow::Owned(bytes) => bytes.into(),
-    }
+/// Returns a text of the first line that shares the payload's memory.
+fn shared(payload: &Bytes, text: &str) -> Text {
+    Text::new(payload.slice_ref(text.as_bytes())).unwrap_or_default()
 }
 
 /// Splits at the first LF, which is in neither part; `None` if there is none.

@@ -218,25 +218,25 @@ fn a_body_shares_the_payload() {
 
 #[test]
 fn an_ack_is_written_as_the_peer_writes_it() {
-    let mut ack = Ack {
-        message_id: "D05aNIKi",
-        from_host: "access.token.core",
-        from_id: "id-gsw2gftqlx",
-        queue: Some("access.token.core"),
+    let mut sender = Sender {
+        host: "access.token.core",
+        id: "id-gsw2gftqlx",
+        version: 4,
         locality: None,
-        fragment: Fragment::WHOLE,
+        queue: Some("access.token.core"),
     };
+    let ack = Letterhead::new(&sender).ack("D05aNIKi", Fragment::WHOLE);
     let expected = "HTTP/1.1 202 Accepted\r\nConnection: close\r\nMicrobus-From-Host: access.token.core\r\n\
         Microbus-From-Id: id-gsw2gftqlx\r\nMicrobus-Msg-Id: D05aNIKi\r\nMicrobus-Op-Code: Ack\r\n\
         Microbus-Queue: access.token.core\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(String::from_utf8(ack.encode()).unwrap(), expected);
-    ack.fragment = Fragment::parse("2/3");
-    ack.queue = None;
-    ack.locality = Some("us-west-1");
+    assert_eq!(String::from_utf8(ack).unwrap(), expected);
+    sender.queue = None;
+    sender.locality = Some("us-west-1");
+    let ack = Letterhead::new(&sender).ack("D05aNIKi", Fragment::parse("2/3"));
     let expected = "HTTP/1.1 100 Continue\r\nConnection: close\r\nMicrobus-From-Host: access.token.core\r\n\
         Microbus-From-Id: id-gsw2gftqlx\r\nMicrobus-Locality: us-west-1\r\nMicrobus-Msg-Id: D05aNIKi\r\n\
         Microbus-Op-Code: Ack\r\n\r\n";
-    assert_eq!(String::from_utf8(ack.encode()).unwrap(), expected);
+    assert_eq!(String::from_utf8(ack).unwrap(), expected);
 }
 
 #[test]
@@ -246,14 +246,16 @@ fn a_hostile_message_id_cannot_break_out_of_its_header() {
         op_code: OpCode::Res,
         content_type: None,
         message_id: "x\r\nMicrobus-Op-Code: Err",
-        from_host: "a",
-        from_id: "b",
-        from_version: 0,
-        queue: None,
-        locality: None,
         fragment: Fragment::WHOLE,
     };
-    let read = Response::parse(&Bytes::from(head.encode(b""))).unwrap();
+    let letterhead = Letterhead::new(&Sender {
+        host: "a",
+        id: "b",
+        version: 0,
+        locality: None,
+        queue: None,
+    });
+    let read = Response::parse(&Bytes::from(letterhead.response(&head, b""))).unwrap();
     assert_eq!(read.op_code(), Some(OpCode::Res));
 }
 
@@ -285,12 +287,14 @@ proptest! {
     #[test]
     fn the_fast_writer_and_the_plain_writer_agree(body in prop::collection::vec(any::<u8>(), 0..50), status in 200u16..600,
         version in 0u32..3, index in 0u32..4, queue in prop::option::of("[a-z.]{1,9}"), locality in prop::option::of("[a-z-]{1,9}")) {
+        let letterhead = Letterhead::new(&Sender {
+            host: "a.b", id: "id-gsw2gftqlx", version, locality: locality.as_deref(), queue: queue.as_deref(),
+        });
         let head = ResponseHead {
-            status, op_code: OpCode::Res, content_type: Some("application/json"), message_id: "D05aNIKi", from_host: "a.b",
-            from_id: "id-gsw2gftqlx", from_version: version, queue: queue.as_deref(), locality: locality.as_deref(),
+            status, op_code: OpCode::Res, content_type: Some("application/json"), message_id: "D05aNIKi",
             fragment: Fragment::parse(&format!("{index}/3")),
         };
-        let written = head.encode(&body);
+        let written = letterhead.response(&head, &body);
         prop_assert_eq!(Response::parse(&Bytes::from(written.clone())).unwrap().encode(), written);
     }
 

@@ -1,5 +1,7 @@
 //! Writing messages, byte for byte as the peer's HTTP writer writes them.
 
+use std::io::Write as _;
+
 use super::parse::allows_body;
 use super::{Request, Response};
 use crate::fragment::Fragment;
@@ -61,47 +63,114 @@ pub(super) fn response(response: &Response, out: &mut Vec<u8>) {
     out.extend_from_slice(body);
 }
 
-/// Says that somebody heard a request, before any work is done. spec: microbus-wire 3.2
-#[derive(Debug, Clone, Copy)]
-pub struct Ack<'a> {
-    /// The identifier of the request.
-    pub message_id: &'a str,
-    /// The host that heard it.
-    pub from_host: &'a str,
-    /// The instance that heard it.
-    pub from_id: &'a str,
-    /// The queue group of the subscription; the response must say the same.
-    pub queue: Option<&'a str>,
-    /// Where the instance runs.
-    pub locality: Option<&'a str>,
-    /// Which fragment was heard: one of many is acked by a 100 instead of a 202.
-    pub fragment: Fragment,
+/// What every ack and every response of one endpoint says of its sender, encoded once.
+///
+/// Writes whole messages without building [`Headers`](crate::Headers). spec: microbus-wire 3.2, 3.3
+#[derive(Debug, Clone)]
+pub struct Letterhead {
+    /// `Microbus-From-Host`, `Microbus-From-Id`.
+    sender: Vec<u8>,
+    /// `Microbus-From-Version`, which an ack lacks.
+    version: Vec<u8>,
+    /// `Microbus-Locality`.
+    locality: Vec<u8>,
+    /// `Microbus-Queue`.
+    queue: Vec<u8>,
 }
 
-impl Ack<'_> {
-    /// Returns the whole message.
-    pub fn encode(&self) -> Vec<u8> {
+/// What a [`Letterhead`] is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The host that heard the request.
+    pub host: &'a str,
+    /// The instance that heard it.
+    pub id: &'a str,
+    /// The generation of the service; 0 is not written.
+    pub version: u32,
+    /// Where the instance runs.
+    pub locality: Option<&'a str>,
+    /// The queue group of the subscription.
+    pub queue: Option<&'a str>,
+}
+
+impl Letterhead {
+    /// Encodes what does not change.
+    pub fn new(from: &Sender<'_>) -> Self {
+        let (mut sender, mut version) = (Vec::new(), Vec::new());
+        put_value(&mut sender, header::FROM_HOST, from.host);
+        put_value(&mut sender, header::FROM_ID, from.id);
+        if from.version > 0 {
+            put_value(
+                &mut version,
+                header::FROM_VERSION,
+                &from.version.to_string(),
+            );
+        }
+        let (mut locality, mut queue) = (Vec::new(), Vec::new());
+        put_optional(&mut locality, header::LOCALITY, from.locality);
+        put_optional(&mut queue, header::QUEUE, from.queue);
+        Self {
+            sender,
+            version,
+            locality,
+            queue,
+        }
+    }
+
+    /// Returns an ack: somebody heard the request, before any work is done.
+    ///
+    /// One of many fragments is acked by a 100 instead of a 202.
+    pub fn ack(&self, message_id: &str, fragment: Fragment) -> Vec<u8> {
         let mut out = Vec::with_capacity(320);
-        let whole = self.fragment.is_whole();
+        let whole = fragment.is_whole();
         put_status(&mut out, if whole { 202 } else { 100 });
         out.extend_from_slice(b"Connection: close\r\n");
-        put_value(&mut out, header::FROM_HOST, self.from_host);
-        put_value(&mut out, header::FROM_ID, self.from_id);
-        put_optional(&mut out, header::LOCALITY, self.locality);
-        put_value(&mut out, header::MESSAGE_ID, self.message_id);
+        out.extend_from_slice(&self.sender);
+        out.extend_from_slice(&self.locality);
+        put_value(&mut out, header::MESSAGE_ID, message_id);
         put_value(&mut out, header::OP_CODE, OpCode::Ack.as_str());
-        put_optional(&mut out, header::QUEUE, self.queue);
+        out.extend_from_slice(&self.queue);
         if whole {
             put_no_length(&mut out, &[]);
         }
         out.extend_from_slice(b"\r\n");
         out
     }
+
+    /// Returns a response with a body, or with one part of a body.
+    ///
+    /// A handler that sets headers of its own uses [`Response`].
+    pub fn response(&self, head: &ResponseHead<'_>, body: &[u8]) -> Vec<u8> {
+        let letterhead = [&self.sender, &self.version, &self.locality, &self.queue];
+        let length: usize = letterhead.iter().map(|part| part.len()).sum();
+        let mut out = Vec::with_capacity(
+            body.len()
+                .saturating_add(length)
+                .saturating_add(OTHER_LINES),
+        );
+        put_status(&mut out, head.status);
+        let body = if allows_body(head.status) { body } else { &[] };
+        put_length(&mut out, body);
+        put_optional(&mut out, header::CONTENT_TYPE, head.content_type);
+        if !head.fragment.is_whole() {
+            put_value(&mut out, header::FRAGMENT, &head.fragment.to_string());
+        }
+        for part in [&self.sender, &self.version, &self.locality] {
+            out.extend_from_slice(part);
+        }
+        put_value(&mut out, header::MESSAGE_ID, head.message_id);
+        put_value(&mut out, header::OP_CODE, head.op_code.as_str());
+        out.extend_from_slice(&self.queue);
+        if allows_body(head.status) {
+            put_no_length(&mut out, body);
+        }
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(body);
+        out
+    }
 }
 
-/// What precedes the body of a response: writes the message without building [`Headers`](crate::Headers).
-///
-/// A handler that sets headers of its own uses [`Response`]. spec: microbus-wire 3.3
+/// What differs between the responses of an endpoint.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseHead<'a> {
     /// The status, below 1000.
@@ -112,57 +181,22 @@ pub struct ResponseHead<'a> {
     pub content_type: Option<&'a str>,
     /// The identifier of the request.
     pub message_id: &'a str,
-    /// The host that answers.
-    pub from_host: &'a str,
-    /// The instance that answers.
-    pub from_id: &'a str,
-    /// The generation of the service; 0 is not written.
-    pub from_version: u32,
-    /// The queue group of the subscription, as in the ack.
-    pub queue: Option<&'a str>,
-    /// Where the instance runs.
-    pub locality: Option<&'a str>,
     /// Which part of the body follows.
     pub fragment: Fragment,
 }
 
-impl ResponseHead<'_> {
-    /// Returns the whole message.
-    pub fn encode(&self, body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(body.len().saturating_add(448));
-        put_status(&mut out, self.status);
-        let body = if allows_body(self.status) { body } else { &[] };
-        put_length(&mut out, body);
-        put_optional(&mut out, header::CONTENT_TYPE, self.content_type);
-        if !self.fragment.is_whole() {
-            put_value(&mut out, header::FRAGMENT, &self.fragment.to_string());
-        }
-        put_value(&mut out, header::FROM_HOST, self.from_host);
-        put_value(&mut out, header::FROM_ID, self.from_id);
-        if self.from_version > 0 {
-            put_value(
-                &mut out,
-                header::FROM_VERSION,
-                &self.from_version.to_string(),
-            );
-        }
-        put_optional(&mut out, header::LOCALITY, self.locality);
-        put_value(&mut out, header::MESSAGE_ID, self.message_id);
-        put_value(&mut out, header::OP_CODE, self.op_code.as_str());
-        put_optional(&mut out, header::QUEUE, self.queue);
-        if allows_body(self.status) {
-            put_no_length(&mut out, body);
-        }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body);
-        out
-    }
-}
+/// What the lines that are not of the letterhead take at most, mostly.
+const OTHER_LINES: usize = 192;
 
 fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
+}
+
+fn put_number(out: &mut Vec<u8>, number: usize) {
+    let written = write!(out, "{number}");
+    debug_assert!(written.is_ok(), "writing to a vector does not fail");
 }
 
 fn put_status(out: &mut Vec<u8>, code: u16) {
@@ -175,14 +209,20 @@ fn put_status(out: &mut Vec<u8>, code: u16) {
                 "\r\n",
             ],
         ),
-        reason => put(out, &["HTTP/1.1 ", &code.to_string(), " ", reason, "\r\n"]),
+        reason => {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            put_number(out, code.into());
+            put(out, &[" ", reason, "\r\n"]);
+        }
     }
 }
 
 /// The peer writes the length of a body first …
 fn put_length(out: &mut Vec<u8>, body: &[u8]) {
     if !body.is_empty() {
-        put(out, &["Content-Length: ", &body.len().to_string(), "\r\n"]);
+        out.extend_from_slice(b"Content-Length: ");
+        put_number(out, body.len());
+        out.extend_from_slice(b"\r\n");
     }
 }
 

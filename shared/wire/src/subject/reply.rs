@@ -75,7 +75,11 @@ pub fn reply_subject(
         subject.push_str(part);
         subject.push('.');
     }
-    subject.extend(caller_id.chars().map(|c| c.to_ascii_lowercase()));
+    subject.push_str(caller_id);
+    // The plane alone has capitals, and they matter.
+    if let Some(id) = subject.get_mut(length..) {
+        id.make_ascii_lowercase();
+    }
     check_length(subject)
 }
 

@@ -1,0 +1,162 @@
+//! Answers instead of acks, and who waits for whom.
+
+use super::*;
+use microbus_wire::header::OpCode;
+
+fn fake_clock() -> (Arc<FakeClock>, Setup) {
+    let clock = Arc::new(FakeClock::at(SystemTime::UNIX_EPOCH));
+    let setup = Setup {
+        clock: Arc::<FakeClock>::clone(&clock),
+        ..Setup::default()
+    };
+    (clock, setup)
+}
+
+fn request_number(number: usize) -> Bytes {
+    let id = number.to_string();
+    request_to("/mint", &[CALLER[0], ("Microbus-Msg-Id", &id)], "{}")
+}
+
+/// What the caller was sent: op code and message ID.
+async fn sent(bench: &mut Bench) -> Vec<(OpCode, String)> {
+    let heard = bench.heard().await.into_iter();
+    heard
+        .map(|(_, response)| {
+            let id = response.headers.get(header::MESSAGE_ID).unwrap().to_owned();
+            (response.op_code().unwrap(), id)
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_answered_at_once_is_acked_only_if_that_is_asked_for() {
+    let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
+    for (without_ack, expected) in [
+        (false, vec![OpCode::Ack, OpCode::Res]),
+        (true, vec![OpCode::Res]),
+        (false, vec![OpCode::Ack, OpCode::Res]),
+    ] {
+        bench.responder.answer_without_ack(without_ack);
+        bench.send(MINT, request(&[])).await;
+        let codes: Vec<_> = sent(&mut bench)
+            .await
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect();
+        assert_eq!(codes, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_is_acked_when_that_is_known() {
+    let later = |_| {
+        Handling::Later(Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(Reply::json("{}"))
+        }))
+    };
+    let mut bench = Setup::default().start().await.mint(later).await;
+    bench.responder.answer_without_ack(true);
+    bench.send(MINT, request(&[])).await;
+    let began = tokio::time::Instant::now();
+    // The first message on the tap is the request itself.
+    bench.tap.next().await.unwrap();
+    let ack = bench.tap.next().await.unwrap();
+    assert_eq!(
+        Response::parse(&ack.payload).unwrap().op_code(),
+        Some(OpCode::Ack)
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(20),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(bench.statuses().await, [200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
+    let (clock, setup) = fake_clock();
+    let slow = move |_| {
+        clock.advance(Duration::from_millis(2));
+        ok("{}")
+    };
+    let mut bench = setup.start().await.mint(slow).await;
+    bench.responder.answer_without_ack(true);
+    let count = 40;
+    for number in 0..count {
+        bench.send(MINT, request_number(number)).await;
+    }
+    let sent = sent(&mut bench).await;
+    let of = |wanted: OpCode| sent.iter().filter(move |(code, _)| *code == wanted);
+    assert_eq!(of(OpCode::Res).count(), count);
+    // A batch of 16 takes 32 ms: the first two thirds of a batch are in time, whatever waits longer is acked, once.
+    let acked: Vec<_> = of(OpCode::Ack).map(|(_, id)| id.as_str()).collect();
+    let waiting: Vec<_> = (16..count).map(|number| number.to_string()).collect();
+    assert_eq!(acked, waiting);
+    let first_ack = sent.iter().position(|(code, _)| *code == OpCode::Ack);
+    assert_eq!(
+        first_ack,
+        Some(16),
+        "acks go out between batches, not at the end"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fragment_is_acked_in_any_case() {
+    let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
+    bench.responder.answer_without_ack(true);
+    for index in ["1/2", "2/2"] {
+        bench
+            .send(MINT, request(&[("Microbus-Fragment", index)]))
+            .await;
+    }
+    let codes: Vec<_> = sent(&mut bench)
+        .await
+        .into_iter()
+        .map(|(code, _)| code)
+        .collect();
+    assert_eq!(codes, [OpCode::Ack, OpCode::Ack, OpCode::Res]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_caller_neither_delays_nor_displaces_another() {
+    let (clock, mut setup) = fake_clock();
+    setup.settings.limits.requests = 100;
+    let slow = move |_| {
+        clock.advance(Duration::from_millis(1));
+        ok("{}")
+    };
+    let mut bench = setup.start().await.mint(slow).await;
+    for number in 0..300 {
+        bench.send(MINT, request_number(number)).await;
+    }
+    bench
+        .send(
+            &MINT.replace("tester_client", "http_ingress_core"),
+            request(&[]),
+        )
+        .await;
+    let heard = bench.heard().await;
+    let answers: Vec<_> = heard
+        .iter()
+        .filter(|(_, response)| response.op_code() != Some(OpCode::Ack))
+        .collect();
+    let ingress = answers
+        .iter()
+        .position(|(subject, _)| subject.contains("http_ingress_core"))
+        .unwrap();
+    assert_eq!(answers[ingress].1.status, 200);
+    let served_before = answers[..ingress]
+        .iter()
+        .filter(|(_, response)| response.status == 200)
+        .count();
+    // The subscription hands over 128 at a time, and a batch is handled in between: that is all that comes before.
+    assert!(served_before <= 3 * 16, "{served_before}");
+    let refused = answers
+        .iter()
+        .filter(|(_, response)| response.status == 503)
+        .count();
+    assert_eq!(answers.len(), 301);
+    assert!((100..200).contains(&refused), "{refused}");
+}

@@ -1,0 +1,57 @@
+//! Text that shares the memory of the message it came in.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str;
+
+use bytes::Bytes;
+
+/// Bytes that are UTF-8. Cloning counts a reference.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// Takes bytes, `None` if they are no UTF-8.
+    pub fn new(bytes: Bytes) -> Option<Self> {
+        str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
+    }
+
+    /// Returns the same text in memory of its own.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Checked when it was made.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, formatter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_utf_8_is_text() {
+        assert_eq!(Text::new(Bytes::from_static(b"\xff")), None);
+        assert_eq!(&*Text::new(Bytes::from_static(b"ab")).unwrap(), "ab");
+        assert_eq!(format!("{:?}", Text::from("a\n".to_owned())), r#""a\n""#);
+    }
+}
