@@ -48,9 +48,9 @@ pub(crate) struct Settings {
     /// `MICROBUS_NATS`, `MICROBUS_PLANE` in its environment; {host} becomes the host name of the issuer. May be repeated
     #[arg(long = "target", value_name = "NAME=COMMAND")]
     pub(crate) targets: Vec<Foreign>,
-    /// Messages that the floors answer each request with: 1 the answer, 2 an ack before it [default: as many as ours]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub(crate) floor_messages: Option<u8>,
+    /// Messages that the floors answer each request with: 1 the answer, 2 an ack before it
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) floor_messages: u8,
     /// Also measure the time from process start to the first token, and the memory after it
     #[arg(long)]
     pub(crate) startup: bool,

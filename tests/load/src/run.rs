@@ -48,15 +48,16 @@ async fn field(
     workload: Workload,
     settings: &Settings,
 ) -> Result<(Vec<Implementation>, Vec<Target>), Box<dyn Error>> {
-    let mut ours = bed.launch(&Implementation::Ours, workload).await?;
+    let mut ours = bed.launch(&OURS, workload).await?;
     ours.until_ready()?;
     let seen = ours.shape()?;
     let shape = Shape {
-        messages: settings.floor_messages.unwrap_or(seen.messages),
+        messages: settings.floor_messages,
         ..seen
     };
     let foreign = settings.targets.iter().cloned();
-    let mut others: Vec<_> = foreign.map(Implementation::Foreign).collect();
+    let mut others = vec![Implementation::Ours { acks: true }];
+    others.extend(foreign.map(Implementation::Foreign));
     if workload.operation.signs() {
         others.push(Implementation::Floor { signs: true, shape });
     }
@@ -70,7 +71,7 @@ async fn field(
         target.until_ready()?;
         targets.push(target);
     }
-    others.insert(0, Implementation::Ours);
+    others.insert(0, OURS);
     Ok((others, targets))
 }
 
@@ -110,7 +111,7 @@ fn measure(
             standing(&lines)
         ))?;
     }
-    Ok(Measurement::new(workload, callers, lines))
+    Ok(Measurement::new(workload, callers, lines, VARIANTS_OF_OURS))
 }
 
 fn standing(lines: &[Line]) -> String {
@@ -136,3 +137,8 @@ fn standing(lines: &[Line]) -> String {
 pub(crate) fn progress(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{line}")
 }
+
+/// As it comes, and acking.
+const VARIANTS_OF_OURS: usize = 2;
+/// As it comes: answers without acks.
+const OURS: Implementation = Implementation::Ours { acks: false };

@@ -37,7 +37,7 @@ pub(crate) struct Line {
     pub(crate) rounds: Vec<Sample>,
 }
 
-/// The first target over another one.
+/// One of ours over another target.
 #[derive(Debug, Serialize)]
 pub(crate) struct Ratio {
     pub(crate) of: String,
@@ -60,18 +60,16 @@ pub(crate) struct Startup {
 }
 
 impl Measurement {
-    /// Completes the lines with their medians and compares the first with each other one.
-    pub(crate) fn new(workload: Workload, callers: u16, mut lines: Vec<Line>) -> Self {
+    /// Completes the lines with their medians and compares each of the first `ours` with each of the others.
+    pub(crate) fn new(workload: Workload, callers: u16, mut lines: Vec<Line>, ours: usize) -> Self {
         for line in &mut lines {
             line.median = Sample::median(&line.rounds);
         }
-        let ratios = match lines.split_first() {
-            Some((first, others)) => others
-                .iter()
-                .map(|other| Ratio::new(first, other))
-                .collect(),
-            None => Vec::new(),
-        };
+        let (ours, others) = lines.split_at(ours.min(lines.len()));
+        let ratios = ours
+            .iter()
+            .flat_map(|one| others.iter().map(|other| Ratio::new(one, other)))
+            .collect();
         Self {
             workload,
             callers,
@@ -139,6 +137,7 @@ pub(crate) mod tests {
                 workload,
                 callers,
                 vec![line("ours", ours), line("other", other)],
+                1,
             )
         };
         Results {

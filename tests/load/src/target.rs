@@ -21,7 +21,10 @@ use tempfile::TempDir;
 #[derive(Clone, Debug)]
 pub(crate) enum Implementation {
     /// The issuer of this workspace.
-    Ours,
+    Ours {
+        /// Whether it acks every request, as the framework does.
+        acks: bool,
+    },
     /// An issuer of somebody else.
     Foreign(Foreign),
     /// A responder with a constant.
@@ -96,6 +99,10 @@ impl Bed {
         let plane = Plane::parse(&format!("load{}", self.planes))?;
         let url = self.bus.server.url();
         let configurator = self.configurator(&plane).await?;
+        if let Implementation::Ours { acks: true } = implementation {
+            let host = workload.operation.product().host;
+            configurator.set(host, "AnswerWithoutAck", "false");
+        }
         let caller = self.bus.credentials_on(&plane, CALLER);
         let own = microbus_wire::host::escape_host(CALLER);
         let replies = format!("{}.reply._.*.{own}.{INSTANCE}", plane.as_str());
@@ -144,7 +151,8 @@ impl Bed {
 impl Implementation {
     fn name(&self) -> String {
         match self {
-            Self::Ours => "ours".to_owned(),
+            Self::Ours { acks: false } => "ours".to_owned(),
+            Self::Ours { acks: true } => "ours, acking".to_owned(),
             Self::Foreign(foreign) => foreign.name.clone(),
             Self::Floor { signs: true, .. } => "signing floor".to_owned(),
             Self::Floor { signs: false, .. } => "echo floor".to_owned(),
@@ -154,7 +162,9 @@ impl Implementation {
     fn command(&self, workload: Workload, url: &str, plane: &str) -> std::io::Result<Command> {
         let product = workload.operation.product();
         Ok(match self {
-            Self::Ours => Command::new(build_folder::binary(product.package, product.binary)),
+            Self::Ours { .. } => {
+                Command::new(build_folder::binary(product.package, product.binary))
+            }
             Self::Foreign(foreign) => {
                 let mut command = Command::new("sh");
                 // The shell gives way to the command, whose id is then the one that is watched.
@@ -211,7 +221,8 @@ impl Target {
         Ok(Shape {
             answer_bytes: answer.payload.len(),
             sign_bytes: signed.map_or(0, |(signed, _)| signed.len()),
-            messages: answer.acks.saturating_add(1),
+            // As the framework does: the ack and the answer.
+            messages: 2,
         })
     }
 

@@ -31,8 +31,8 @@ fn requests_are_answered_without_errors_and_the_report_has_the_plots() {
         } else {
             2
         };
-        assert_eq!(lines.len(), 1 + floors);
-        assert_eq!(measurement["ratios"].as_array().unwrap().len(), floors);
+        assert_eq!(lines.len(), 2 + floors, "ours, with and without acks");
+        assert_eq!(measurement["ratios"].as_array().unwrap().len(), 2 * floors);
         for line in lines {
             assert_eq!(line["errors"], serde_json::json!({}), "{line}\n{progress}");
             for number in [
@@ -52,7 +52,7 @@ fn requests_are_answered_without_errors_and_the_report_has_the_plots() {
         }
     }
     let startups = results["startups"].as_array().unwrap();
-    assert_eq!(startups.len(), 3, "ours and both floors");
+    assert_eq!(startups.len(), 4, "both of ours and both floors");
 
     let page = std::fs::read_to_string(report).unwrap();
     assert_eq!(page.matches("<svg").count(), 8);
