@@ -23,7 +23,8 @@ use microbus_bus::{
     Clock, ConnectError, Connection, Connector, Delivery, Failures, Identity, OpenError, Outgoing,
     SubscribeError, SystemClock, random_instance_id,
 };
-use microbus_verify::{BusKeySource, Verifier};
+use microbus_token::DEFAULT_SIZE_LIMIT;
+use microbus_verify::{BusKeySource, Settings, Verifier};
 use microbus_wire::address::Address;
 use microbus_wire::host::Hostname;
 use microbus_wire::subject::Method;
@@ -399,10 +400,16 @@ impl Process {
 
     fn verifier(&self, connector: &Arc<Connector>) -> Verifier {
         let service = Arc::clone(&self.service);
-        Verifier::new(
+        // What a Go service would take for a token must not be too large for us.
+        let settings = Settings {
+            size_limit: DEFAULT_SIZE_LIMIT,
+            ..Settings::default()
+        };
+        Verifier::with_known_keys(
             BusKeySource::new(Arc::downgrade(connector)),
             move |issuer, id| service.verifying_key(issuer, id),
             Arc::clone(&self.clock),
+            settings,
         )
     }
 

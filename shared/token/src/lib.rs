@@ -61,6 +61,8 @@ pub use mint::{
 pub use pem::{KeyTextError, read_key_text};
 pub use ring::{ACTIVATION_DELAY, Change, KeyRing, RingError, RotationPolicy};
 pub use secret::Secret;
+#[cfg(feature = "testing")]
+pub use verify::read_unsigned;
 pub use verify::{DEFAULT_SIZE_LIMIT, Unverified, Verified, VerifyError, looks_like_jwt, verify};
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub fn verify(text: &str, keys: &JwkSet, now: SystemTime) -> Result<Verified, Ve
     let key = keys
         .get(unverified.key_id())
         .ok_or(VerifyError::UnknownKey)?;
-    unverified.verify(key, now)
+    unverified.verify(key, now, Duration::ZERO)
 }
 
 /// A well-formed token of one of our issuers, whose signature nobody has looked at yet.
@@ -107,31 +107,27 @@ impl<'t> Unverified<'t> {
         &self.key_id
     }
 
-    /// Checks signature and times with the key of [`Unverified::key_id`], without any leeway: the
-    /// issuers have padded the times (spec: microbus-wire 12.2).
+    /// Checks signature and times with the key of [`Unverified::key_id`]. `leeway` is how far the clocks may differ;
+    /// none is needed where they agree to 5 s, because the issuers have padded the times (spec: microbus-wire 12.2).
     ///
     /// # Errors
-    /// [`VerifyError::Signature`], and the errors of `exp` and `nbf`.
-    pub fn verify(self, key: &VerifyingKey, now: SystemTime) -> Result<Verified, VerifyError> {
+    /// [`VerifyError::Signature`], and those of [`Verified::check_times`].
+    pub fn verify(
+        self,
+        key: &VerifyingKey,
+        now: SystemTime,
+        leeway: Duration,
+    ) -> Result<Verified, VerifyError> {
         if !key.verify(self.signed.as_bytes(), &self.signature) {
             return Err(VerifyError::Signature);
         }
-        let now = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let now = Duration::from_secs(now).as_secs_f64();
-        let expiry = numeric_date(&self.claims, "exp")?.ok_or(VerifyError::ExpiryMissing)?;
-        if now >= expiry {
-            return Err(VerifyError::Expired);
-        }
-        if numeric_date(&self.claims, "nbf")?.is_some_and(|begin| now < begin) {
-            return Err(VerifyError::NotYetValid);
-        }
-        Ok(Verified {
+        let verified = Verified {
             issuer: self.issuer,
             key_id: self.key_id,
             claims: self.claims,
-        })
+        };
+        verified.check_times(now, leeway)?;
+        Ok(verified)
     }
 }
 
@@ -144,6 +140,30 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// Checks that the token is valid `now`, give or take `leeway`; a token that was verified before may have expired.
+    ///
+    /// # Errors
+    /// [`VerifyError`] of `exp`, `iat` and `nbf`. Every token of our issuers has the first two.
+    pub fn check_times(&self, now: SystemTime, leeway: Duration) -> Result<(), VerifyError> {
+        let now = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let now = Duration::from_secs(now).as_secs_f64();
+        let leeway = leeway.as_secs_f64();
+        let expiry = numeric_date(&self.claims, "exp")?.ok_or(VerifyError::ExpiryMissing)?;
+        if now - leeway >= expiry {
+            return Err(VerifyError::Expired);
+        }
+        let issued = numeric_date(&self.claims, "iat")?.ok_or(VerifyError::IssueTimeMissing)?;
+        if now + leeway < issued {
+            return Err(VerifyError::IssuedLater);
+        }
+        if numeric_date(&self.claims, "nbf")?.is_some_and(|begin| now + leeway < begin) {
+            return Err(VerifyError::NotYetValid);
+        }
+        Ok(())
+    }
+
     /// Returns who signed.
     #[must_use]
     pub fn issuer(&self) -> Issuer {
@@ -201,6 +221,34 @@ impl Verified {
     }
 }
 
+/// Reads an unsigned token, the form in which tests name an actor: `alg` is `none`, the signature is empty, and
+/// neither issuer nor times are looked at. It counts as one of the access issuer, with the key ID `none`.
+///
+/// # Errors
+/// [`VerifyError`] for anything else, a signed token too.
+///
+/// # Security
+/// Whoever can write such a token is whoever they like. Source: spec: verify 2.2, 4.
+#[cfg(feature = "testing")]
+pub fn read_unsigned(text: &str, size_limit: usize) -> Result<Verified, VerifyError> {
+    if text.len() > size_limit {
+        return Err(VerifyError::TooLarge { limit: size_limit });
+    }
+    let (header, payload, signature) = segments(text).ok_or(VerifyError::Segments)?;
+    let header = read_object(header).map_err(PartError::of_header)?;
+    if header.get("alg") != Some(r#""none""#) {
+        return Err(VerifyError::Algorithm);
+    }
+    if !signature.is_empty() {
+        return Err(VerifyError::SignatureLength(signature.len()));
+    }
+    Ok(Verified {
+        issuer: Issuer::Access,
+        key_id: KeyId::parse("none").map_err(VerifyError::KeyId)?,
+        claims: read_object(payload).map_err(PartError::of_payload)?,
+    })
+}
+
 /// Why a token is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -255,12 +303,18 @@ pub enum VerifyError {
     /// No `exp`.
     #[error("the token has no expiry")]
     ExpiryMissing,
-    /// `exp` or `nbf` is not a number.
+    /// No `iat`.
+    #[error("the token has no time of issue")]
+    IssueTimeMissing,
+    /// `exp`, `iat` or `nbf` is not a number.
     #[error("claim `{0}` of the token is not a number")]
     Time(&'static str),
     /// `exp` is past.
     #[error("the token has expired")]
     Expired,
+    /// `iat` is to come.
+    #[error("the token was issued in the future")]
+    IssuedLater,
     /// `nbf` is to come.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -287,8 +341,10 @@ impl VerifyError {
             Self::SignatureLength(_) => "signature_length",
             Self::Signature => "signature",
             Self::ExpiryMissing => "exp_missing",
+            Self::IssueTimeMissing => "iat_missing",
             Self::Time(_) => "time_malformed",
             Self::Expired => "expired",
+            Self::IssuedLater => "issued_later",
             Self::NotYetValid => "not_yet_valid",
         }
     }

@@ -1,6 +1,6 @@
 //! What is remembered of one issuer's keys. Pure: time is handed in.
 
-use microbus_token::{JwkSet, KeyId, VerifyingKey};
+use microbus_token::{JwkSet, KeyId, MOST_KEYS, VerifyingKey};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ pub(crate) struct KeyCache {
     unknown: HashMap<KeyId, Instant>,
     /// How long a key that is published no more still verifies.
     keep_vanished: Duration,
-    /// At most one successful fetch a second: whoever needs one sooner waits for its turn.
+    /// At most one fetch a second after a successful one: whoever needs one sooner waits for its turn.
     next_fetch: Option<Instant>,
     /// After a failed fetch nobody asks before this.
     backed_off_until: Option<Instant>,
@@ -28,11 +28,11 @@ struct CachedKey {
 
 /// What is known of a key ID.
 #[derive(Debug)]
-pub enum Lookup {
+pub(crate) enum Lookup {
     /// The key.
     Known(VerifyingKey),
-    /// Nothing, and asking the issuer may tell more, but not before this.
-    Fetch(Instant),
+    /// Nothing, and asking the issuer may tell more.
+    Fetch,
     /// Nothing, and the issuer was asked just now.
     Unknown,
 }
@@ -59,11 +59,19 @@ impl KeyCache {
         if asked || backed_off {
             return Lookup::Unknown;
         }
-        Lookup::Fetch(self.next_fetch.map_or(now, |next| next.max(now)))
+        Lookup::Fetch
     }
 
-    /// Takes over a fetched set as a whole; `wanted` is who asked for it.
-    pub(crate) fn replace(&mut self, set: &JwkSet, wanted: &KeyId, now: Instant) {
+    /// Returns when the next fetch may begin.
+    pub(crate) fn next_fetch(&self, now: Instant) -> Instant {
+        [self.next_fetch, self.backed_off_until]
+            .into_iter()
+            .flatten()
+            .fold(now, Instant::max)
+    }
+
+    /// Takes over a fetched set as a whole.
+    pub(crate) fn replace(&mut self, set: &JwkSet, now: Instant) {
         self.failures = 0;
         self.backed_off_until = None;
         self.next_fetch = Some(now + FETCH_INTERVAL);
@@ -79,8 +87,17 @@ impl KeyCache {
                 .insert(jwk.id().clone(), CachedKey { key, gone_at: None });
         }
         self.unknown.clear();
-        if !self.keys.contains_key(wanted) {
-            self.remember_unknown(wanted, now);
+        self.forget_oldest_vanished();
+    }
+
+    /// Bounds the memory of an issuer that publishes other keys each time.
+    fn forget_oldest_vanished(&mut self) {
+        while self.keys.len() > MOST_CACHED {
+            let vanished = |(id, cached): (&KeyId, &CachedKey)| Some((cached.gone_at?, id.clone()));
+            let Some((_, oldest)) = self.keys.iter().filter_map(vanished).min() else {
+                return;
+            };
+            self.keys.remove(&oldest);
         }
     }
 
@@ -93,7 +110,8 @@ impl KeyCache {
         self.backed_off_until = Some(now + backoff);
     }
 
-    fn remember_unknown(&mut self, id: &KeyId, now: Instant) {
+    /// Notes that a fetch did not tell this key.
+    pub(crate) fn remember_unknown(&mut self, id: &KeyId, now: Instant) {
         if self.unknown.len() < MOST_UNKNOWN {
             self.unknown.insert(id.clone(), now + FETCH_INTERVAL);
         }
@@ -105,6 +123,8 @@ const FETCH_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 const MOST_UNKNOWN: usize = 1024;
+/// Keys of one issuer that are remembered, published or vanished: four sets of the largest size.
+const MOST_CACHED: usize = 4 * MOST_KEYS;
 
 #[cfg(test)]
 mod tests {
@@ -135,8 +155,8 @@ mod tests {
     fn a_key_is_fetched_once_and_then_known() {
         let (now, signer) = (start(), key(1));
         let mut cache = KeyCache::new(Duration::ZERO);
-        assert!(matches!(cache.lookup(signer.id(), now), Lookup::Fetch(_)));
-        cache.replace(&set(&[&signer]), signer.id(), now);
+        assert!(matches!(cache.lookup(signer.id(), now), Lookup::Fetch));
+        cache.replace(&set(&[&signer]), now);
         assert!(matches!(cache.lookup(signer.id(), now), Lookup::Known(_)));
     }
 
@@ -144,24 +164,21 @@ mod tests {
     fn an_unknown_key_is_asked_for_once_a_second() {
         let (now, stranger) = (start(), key(2));
         let mut cache = KeyCache::new(Duration::ZERO);
-        cache.replace(&set(&[]), stranger.id(), now);
+        cache.replace(&set(&[]), now);
+        cache.remember_unknown(stranger.id(), now);
         assert!(matches!(cache.lookup(stranger.id(), now), Lookup::Unknown));
         let later = now + FETCH_INTERVAL;
-        assert!(matches!(
-            cache.lookup(stranger.id(), later),
-            Lookup::Fetch(_)
-        ));
+        assert!(matches!(cache.lookup(stranger.id(), later), Lookup::Fetch));
     }
 
     #[test]
     fn another_unknown_key_waits_for_the_next_fetch_instead_of_being_refused() {
         let (now, stranger, fresh) = (start(), key(2), key(3));
         let mut cache = KeyCache::new(Duration::ZERO);
-        cache.replace(&set(&[]), stranger.id(), now);
-        let Lookup::Fetch(at) = cache.lookup(fresh.id(), now) else {
-            panic!("refused")
-        };
-        assert_eq!(at, now + FETCH_INTERVAL);
+        cache.replace(&set(&[]), now);
+        cache.remember_unknown(stranger.id(), now);
+        assert!(matches!(cache.lookup(fresh.id(), now), Lookup::Fetch));
+        assert_eq!(cache.next_fetch(now), now + FETCH_INTERVAL);
     }
 
     #[test]
@@ -169,8 +186,8 @@ mod tests {
         let (now, signer) = (start(), key(1));
         for (keep, after, known) in [(0, 0, false), (900, 899, true), (900, 900, false)] {
             let mut cache = KeyCache::new(Duration::from_secs(keep));
-            cache.replace(&set(&[&signer]), signer.id(), now);
-            cache.replace(&set(&[]), signer.id(), now);
+            cache.replace(&set(&[&signer]), now);
+            cache.replace(&set(&[]), now);
             let then = now + Duration::from_secs(after);
             let found = matches!(cache.lookup(signer.id(), then), Lookup::Known(_));
             assert_eq!(found, known, "kept {keep} s, asked after {after} s");
@@ -189,8 +206,37 @@ mod tests {
                 Lookup::Unknown
             ));
             now += Duration::from_millis(backoff);
-            assert!(matches!(cache.lookup(stranger.id(), now), Lookup::Fetch(_)));
+            assert!(matches!(cache.lookup(stranger.id(), now), Lookup::Fetch));
         }
+    }
+
+    #[test]
+    fn a_fetch_clears_what_was_unknown() {
+        let (now, fresh) = (start(), key(3));
+        let mut cache = KeyCache::new(Duration::ZERO);
+        cache.remember_unknown(fresh.id(), now);
+        cache.replace(&set(&[&fresh]), now);
+        assert!(matches!(cache.lookup(fresh.id(), now), Lookup::Known(_)));
+        cache.replace(&set(&[]), now);
+        assert!(matches!(cache.lookup(fresh.id(), now), Lookup::Fetch));
+    }
+
+    #[test]
+    fn the_memory_of_vanished_keys_is_bounded_and_published_ones_stay() {
+        let (now, signer) = (start(), key(1));
+        let mut cache = KeyCache::new(Duration::from_secs(900));
+        for fetch in 0..400_u64 {
+            let mut fetched = set(&[&signer]);
+            let id = KeyId::parse(&format!("k{fetch}")).unwrap();
+            let key = key(1).verifying_key().clone();
+            fetched.push(Jwk::new(id, key)).unwrap();
+            cache.replace(&fetched, now + Duration::from_millis(fetch));
+        }
+        assert_eq!(cache.keys.len(), MOST_CACHED);
+        let later = now + Duration::from_secs(1);
+        let known = |id: &KeyId| matches!(cache.lookup(id, later), Lookup::Known(_));
+        assert!(known(signer.id()) && known(&KeyId::parse("k399").unwrap()));
+        assert!(!known(&KeyId::parse("k0").unwrap()));
     }
 
     #[test]

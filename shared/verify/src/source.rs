@@ -6,6 +6,7 @@ use microbus_token::{Issuer, JwkSet};
 use microbus_wire::address::Address;
 use microbus_wire::frame::Response;
 use microbus_wire::header::FROM_HOST;
+use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
 use std::sync::Weak;
 
@@ -23,6 +24,8 @@ pub struct FetchError {
     pub host: &'static str,
     /// What went wrong.
     pub cause: String,
+    /// Nobody answers for the host: the issuer is not there.
+    pub absent: bool,
 }
 
 /// Fetches over the bus: `GET https://<issuer>:888/jwks`.
@@ -44,7 +47,11 @@ impl KeySource for BusKeySource {
         let connector = self.connector.upgrade();
         Box::pin(async move {
             let host = issuer.host();
-            let failed = |cause: String| FetchError { host, cause };
+            let failed = |cause: String| FetchError {
+                host,
+                cause,
+                absent: false,
+            };
             let connector =
                 connector.ok_or_else(|| failed("the connection is closed".to_owned()))?;
             let address = Address::parse(&format!("https://{host}:888/jwks"))
@@ -52,7 +59,11 @@ impl KeySource for BusKeySource {
             let response = connector
                 .request(Outgoing::new(Method::Get, address))
                 .await
-                .map_err(|error| failed(error.to_string()))?;
+                .map_err(|error| FetchError {
+                    host,
+                    absent: error.status() == ErrorStatus::NOT_FOUND,
+                    cause: error.to_string(),
+                })?;
             keys_in(&response, host).map_err(failed)
         })
     }
@@ -128,9 +139,11 @@ mod tests {
             error.to_string(),
             "no JWK Set from access.token.core: ack timeout: https://access.token.core:888/jwks"
         );
+        assert!(error.absent);
         drop(own);
         let error = source.fetch(Issuer::Bearer).await.unwrap_err();
         assert_eq!(error.cause, "the connection is closed");
+        assert!(!error.absent);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use microbus_bus::{
     SystemClock, Urgency,
 };
 use microbus_token::{Claims, Issuer, Jwk, JwkSet, KeyId, SigningKey, TokenId, mint_access};
-use microbus_verify::{FetchError, KeySource};
+use microbus_verify::{FetchError, KeySource, Settings};
 use microbus_wire::frame::Response;
 use microbus_wire::subject::Method;
 use rand::SeedableRng as _;
@@ -51,7 +51,8 @@ impl Bench {
         };
         let known = Jwk::of(&own);
         let known = move |_, id: &KeyId| (id == known.id()).then(|| known.key().clone());
-        let verifier = Verifier::new(source, known, Arc::new(SystemClock));
+        let verifier =
+            Verifier::with_known_keys(source, known, Arc::new(SystemClock), Settings::default());
         let counter = Arc::clone(&runs);
         let handler = move |_: Incoming| {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -166,7 +167,7 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
         key: Jwk::of(&published),
         fetches: Arc::default(),
     };
-    let verifier = Verifier::new(source, |_, _| None, Arc::new(SystemClock));
+    let verifier = Verifier::new(source, Arc::new(SystemClock), Settings::default());
     let route = Route {
         name: "Ping",
         scope: Scope::Own,

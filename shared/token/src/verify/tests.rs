@@ -21,7 +21,7 @@ const HEADER: &str = r#"{"alg":"EdDSA","kid":"NHUPmL1Z_Pw","typ":"JWT"}"#;
 
 fn payload() -> String {
     format!(
-        r#"{{"exp":{},"iss":"https://access.token.core","sub":"x"}}"#,
+        r#"{{"exp":{},"iat":{NOW},"iss":"https://access.token.core","sub":"x"}}"#,
         NOW + 25
     )
 }
@@ -45,7 +45,7 @@ fn reason(token: &str) -> &'static str {
 
 #[test]
 fn a_good_token_gives_its_claims() {
-    let claims = json!({"exp": NOW + 1, "nbf": NOW, "iss": "https://bearer.token.core", "sub": "harry",
+    let claims = json!({"exp": NOW + 1, "iat": NOW, "nbf": NOW, "iss": "https://bearer.token.core", "sub": "harry",
         "tid": "7", "roles": ["a", "b"]});
     let verified = verify(&signed(HEADER, &claims.to_string()), &keys(), now()).unwrap();
     assert_eq!(verified.issuer(), Issuer::Bearer);
@@ -120,7 +120,8 @@ fn attacks_on_the_header_are_refused() {
 #[test]
 fn attacks_on_the_claims_are_refused() {
     let late = NOW + 9;
-    let iss = r#""iss":"https://access.token.core""#;
+    let iss = r#""iat":1799999995,"iss":"https://access.token.core""#;
+    let bare = r#""iss":"https://access.token.core""#;
     for (claims, wanted) in [
         (format!(r#"{{"exp":{late}}}"#), "issuer"),
         (format!(r#"{{"exp":{late},"iss":5}}"#), "issuer"),
@@ -133,10 +134,19 @@ fn attacks_on_the_claims_are_refused() {
             "issuer",
         ),
         (
-            format!(r#"{{"exp":{late},"iss":"http://access.token.core"}}"#),
+            format!(r#"{{"exp":{late},"iat":0,"iss":"http://access.token.core"}}"#),
             "accepted",
         ),
         (format!("{{{iss}}}"), "exp_missing"),
+        (format!(r#"{{"exp":{late},{bare}}}"#), "iat_missing"),
+        (
+            format!(r#"{{"exp":{late},"iat":{},{bare}}}"#, NOW + 1),
+            "issued_later",
+        ),
+        (
+            format!(r#"{{"exp":{late},"iat":"{NOW}",{bare}}}"#),
+            "time_malformed",
+        ),
         (format!(r#"{{"exp":"{late}",{iss}}}"#), "time_malformed"),
         (format!(r#"{{"exp":null,{iss}}}"#), "time_malformed"),
         (format!(r#"{{"exp":{NOW},{iss}}}"#), "expired"),
@@ -289,4 +299,39 @@ fn the_shape_of_a_token_is_that_of_the_platform() {
     ] {
         assert_eq!(looks_like_jwt(&text), wanted, "{text}");
     }
+}
+
+#[test]
+fn a_leeway_moves_every_bound() {
+    let claims = format!(
+        r#"{{"exp":{NOW},"iat":{},"nbf":{},"iss":"https://access.token.core"}}"#,
+        NOW + 3,
+        NOW + 5
+    );
+    let token = signed(HEADER, &claims);
+    for (leeway, accepted) in [(0, false), (4, false), (5, true)] {
+        let unverified = Unverified::parse(&token, DEFAULT_SIZE_LIMIT).unwrap();
+        let verified = unverified.verify(key().verifying_key(), now(), Duration::from_secs(leeway));
+        assert_eq!(verified.is_ok(), accepted, "{leeway} s");
+    }
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn an_unsigned_token_is_read_only_when_asked_for() {
+    let read = |text: &str| read_unsigned(text, 1_000).map_err(|error| error.reason());
+    let none = encode(r#"{"alg":"none","typ":"JWT"}"#);
+    let unsigned = format!("{none}.{}.", encode(r#"{"sub":"harry"}"#));
+    assert_eq!(read(&unsigned).unwrap().sub().as_deref(), Some("harry"));
+    assert_eq!(reason(&unsigned), "alg_none");
+    assert_eq!(
+        read(&format!("{unsigned}c2ln")).unwrap_err(),
+        "signature_length"
+    );
+    assert_eq!(read(&signed(HEADER, &payload())).unwrap_err(), "alg");
+    assert_eq!(
+        read(&format!("{none}.{}.", encode("[]"))).unwrap_err(),
+        "payload"
+    );
+    assert_eq!(read(&"a".repeat(1_001)).unwrap_err(), "too_large");
 }
