@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::handler::{Handling, Incoming, Route, Scope, Urgency};
 use crate::identity::Identity;
 use crate::in_flight::{InFlight, Limits};
+use crate::observer::Observation;
 use context::{Context, panicked, too_late};
 use futures_util::FutureExt as _;
 use microbus_wire::budget::TimeBudget;
@@ -52,6 +53,7 @@ pub(crate) struct Responder {
     in_flight: InFlight,
     overload_refusals: AtomicU64,
     subscribed: Mutex<Vec<Subscribed>>,
+    observation: Observation,
 }
 
 /// A subscription's task and how to speak to it.
@@ -83,6 +85,7 @@ impl Responder {
         identity: Identity,
         settings: ResponderSettings,
         clock: Arc<dyn Clock>,
+        observation: Observation,
     ) -> Arc<Self> {
         // Bounded by what may be in flight.
         let (jobs, mut queue) = mpsc::unbounded_channel();
@@ -96,6 +99,7 @@ impl Responder {
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
             subscribed: Mutex::new(Vec::new()),
+            observation,
         });
         let worker = Arc::downgrade(&responder);
         tokio::spawn(async move {
@@ -234,7 +238,7 @@ impl Responder {
         };
         let subject = RequestSubject::parse(&message.subject);
         let from_host = subject.source_host();
-        let context = match self.context(route, &frame, &from_host) {
+        let context = match self.context(route, &frame, &from_host, now) {
             Ok(context) => context,
             Err(error) => {
                 tracing::error!(error = %error, "Acking request");

@@ -37,7 +37,12 @@ impl Bench {
             .subscribe("microbus.safe.>".to_owned(), None)
             .await
             .unwrap();
-        let requester = Requester::start(connection.clone(), identity, Arc::new(SystemClock))
+        let requester = Requester::start(
+            connection.clone(),
+            identity,
+            Arc::new(SystemClock),
+            Observation::default(),
+        )
             .await
             .unwrap();
         Self {

@@ -5,15 +5,17 @@ use crate::connection::ConnectionClosed;
 use crate::failure::Failure;
 use crate::handler::{Answer, Delivery, Reply, Route};
 use crate::in_flight::Flight;
+use crate::observer::Answered;
 use bytes::Bytes;
 use microbus_wire::fragment::{self, Fragment};
 use microbus_wire::frame::{Ack, Request, Response, ResponseHead};
 use microbus_wire::header::{self, OpCode};
 use microbus_wire::locality::Locality;
 use microbus_wire::status::ErrorStatus;
-use microbus_wire::subject::{SubjectError, reply_subject};
+use microbus_wire::subject::{Method, SubjectError, reply_subject};
 use microbus_wire::trace::{Layout, TracedError};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What it takes to answer.
 pub(super) struct Context {
@@ -21,6 +23,8 @@ pub(super) struct Context {
     reply_to: String,
     message_id: String,
     path: String,
+    method: Method,
+    heard: Instant,
     call_depth: u32,
     pub(super) trace: Option<String>,
     pub(super) flight: Flight,
@@ -40,6 +44,7 @@ impl Responder {
         route: &Arc<Route>,
         frame: &Request,
         from_host: &str,
+        now: Instant,
     ) -> Result<Context, NotAnswerable> {
         let required = |name: &'static str| {
             frame
@@ -61,6 +66,8 @@ impl Responder {
             reply_to: reply_subject(&self.identity.plane, own, &caller, from_id)?,
             message_id,
             path: frame.path().into_owned(),
+            method: frame.method,
+            heard: now,
             call_depth: depth.and_then(|depth| depth.parse().ok()).unwrap_or(0),
             trace: None,
             flight: self.in_flight.begin(),
@@ -92,6 +99,7 @@ impl Responder {
             Ok(reply) => (OpCode::Res, reply),
             Err(failure) => (OpCode::Err, self.error_reply(&context, &failure)),
         };
+        self.observe(&context, op_code, &reply);
         for (fragment, body) in fragment::split(&reply.body, self.settings.fragment_size) {
             let head = ResponseHead {
                 status: reply.status,
@@ -114,6 +122,19 @@ impl Responder {
             {
                 return;
             }
+        }
+    }
+
+    fn observe(&self, context: &Context, op_code: OpCode, reply: &Reply) {
+        if let Some(observer) = self.observation.get() {
+            observer.answered(&Answered {
+                route: &context.route,
+                method: context.method,
+                status: reply.status,
+                failed: op_code == OpCode::Err,
+                body_length: reply.body.len(),
+                took: self.clock.now().saturating_duration_since(context.heard),
+            });
         }
     }
 
