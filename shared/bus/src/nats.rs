@@ -5,8 +5,7 @@
 use crate::artifacts::{Artifacts, Credentials};
 use crate::connection::Link;
 use async_nats::{
-    Auth, AuthError, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr,
-    ServerError,
+    Auth, AuthError, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;

@@ -43,8 +43,8 @@ impl Bench {
             Arc::new(SystemClock),
             Observation::default(),
         )
-            .await
-            .unwrap();
+        .await
+        .unwrap();
         Self {
             connection,
             requester,

@@ -1,9 +1,10 @@
 use super::*;
-use crate::fixture::connector;
-use crate::health::Phase;
+use crate::fixture::{self, connector};
+use crate::health::{Health, Phase};
 use microbus_bus::{
     Connection, Delivery, Failure, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
+use microbus_wire::trace::TracedError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -32,9 +33,11 @@ impl Bench {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(Health::default());
+        let vitals = fixture::vitals(&fixture::metrics(), &health);
+        vitals.attach(&connector);
         let door = Door {
             connector,
-            health: Arc::clone(&health),
+            vitals,
             address,
         };
         tokio::spawn(door.serve(listener));
