@@ -2,15 +2,15 @@
 //!
 //! Source: spec: microbus-wire 4.1, 4.2, 11.4.
 
-use crate::issuer::{Issuer, Minted};
+use crate::issuer::{Drafted, Issuer};
 use crate::replicas::Word;
 use crate::service::PROFILE;
 use crate::status;
-use bytes::Bytes;
 use microbus_bus::{
-    Acknowledge, Answer, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
+    Acknowledge, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
-use microbus_service::{Metrics, arguments};
+use microbus_service::{Draft, Metrics, Minting, Refused, arguments};
+use microbus_token::Claims;
 use microbus_wire::header;
 use std::sync::Arc;
 
@@ -18,12 +18,13 @@ use std::sync::Arc;
 pub(crate) fn routes(
     issuer: &Arc<Issuer>,
     metrics: &Arc<Metrics>,
+    minting: &Arc<Minting>,
     clock: &Arc<dyn Clock>,
 ) -> Vec<Route> {
     let jwks = Arc::clone(issuer);
     let (local_keys, clock) = (Arc::clone(issuer), Arc::clone(clock));
     let minter = Arc::clone(issuer);
-    let metrics = Arc::clone(metrics);
+    let (metrics, minting) = (Arc::clone(metrics), Arc::clone(minting));
     vec![
         Route {
             name: "JWKS",
@@ -57,7 +58,8 @@ pub(crate) fn routes(
             urgency: Urgency::Sheddable,
             acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| {
-                Handling::Done(mint(&minter, &metrics, &request))
+                let draft = |claims| draft(&minter, &metrics, &request, claims);
+                Handling::Done(minting.answer(&request, draft))
             }),
         },
     ]
@@ -85,18 +87,22 @@ fn tell(issuer: &Issuer, clock: &dyn Clock, request: &Incoming) -> Handling {
     Handling::Done(Ok(Reply::json(issuer.word(now))))
 }
 
-fn mint(issuer: &Issuer, metrics: &Metrics, request: &Incoming) -> Answer {
-    let claims = arguments::claims(request)?;
-    let minted = issuer
-        .mint(claims, request.given_budget())
-        .map_err(status::failure)?;
-    note_literal_names(&minted, metrics, request);
-    Ok(Reply::json(token_body(minted.token.as_str())))
+fn draft(
+    issuer: &Issuer,
+    metrics: &Metrics,
+    request: &Incoming,
+    claims: Claims,
+) -> Result<Draft, Refused> {
+    let drafted = issuer
+        .draft(claims, request.given_budget())
+        .map_err(status::refused)?;
+    note_literal_names(&drafted, metrics, request);
+    Ok(drafted.draft)
 }
 
 /// Claim names come from callers: they are counted, and shown in the log bounded and escaped.
-fn note_literal_names(minted: &Minted, metrics: &Metrics, request: &Incoming) {
-    for name in &minted.literal_names {
+fn note_literal_names(drafted: &Drafted, metrics: &Metrics, request: &Incoming) {
+    for name in &drafted.literal_names {
         metrics.literal_claim_names.inc();
         let name: String = name.chars().take(40).collect();
         tracing::warn!(
@@ -105,13 +111,4 @@ fn note_literal_names(minted: &Minted, metrics: &Metrics, request: &Incoming) {
             "A claim name is a literal of the expression language"
         );
     }
-}
-
-/// Returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
-fn token_body(token: &str) -> Bytes {
-    let mut body = Vec::with_capacity(token.len() + 13);
-    body.extend_from_slice(b"{\"token\":\"");
-    body.extend_from_slice(token.as_bytes());
-    body.extend_from_slice(b"\"}\n");
-    body.into()
 }

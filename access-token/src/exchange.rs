@@ -6,6 +6,7 @@
 
 use crate::issuer::Issuer;
 use microbus_bus::{Clock, Connector, Outgoing};
+use microbus_service::Metrics;
 use microbus_token::KeyId;
 use microbus_wire::address::Address;
 use microbus_wire::header::{ACTOR, FROM_ID};
@@ -23,6 +24,7 @@ pub(crate) struct Exchange {
     issuer: Arc<Issuer>,
     connector: Arc<Connector>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     /// Told when something is to be said before the next regular exchange.
     news: Notify,
     newcomers: AtomicUsize,
@@ -40,11 +42,13 @@ impl Exchange {
         issuer: Arc<Issuer>,
         connector: Arc<Connector>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Self {
             issuer,
             connector,
             clock,
+            metrics,
             news: Notify::new(),
             newcomers: AtomicUsize::new(0),
         })
@@ -112,9 +116,16 @@ impl Exchange {
                 answered.send_replace(true);
             }
         };
-        if let Err(error) = self.connector.multicast_observed(&request, observe).await {
-            tracing::warn!(error = %error, "Exchanging keys with other replicas");
-        }
+        let asked = self.connector.multicast_observed(&request, observe).await;
+        let result = match &asked {
+            Err(error) => {
+                tracing::warn!(error = %error, "Exchanging keys with other replicas");
+                "failed"
+            }
+            Ok(_) if instances.is_empty() => "alone",
+            Ok(_) => "ok",
+        };
+        self.metrics.exchanges.with_label_values(&[result]).inc();
         instances
     }
 
@@ -168,6 +179,10 @@ impl Exchange {
             cold = self.still_cold(cold).await;
         }
         tracing::info!(%kid, warm, cold = cold.len(), silent, "Verifiers warmed");
+        for (state, count) in [("warm", warm), ("cold", cold.len()), ("unknown", silent)] {
+            let verifiers = self.metrics.verifiers.with_label_values(&[state]);
+            verifiers.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         cold.is_empty() && silent == 0 && !results.is_empty()
     }
 

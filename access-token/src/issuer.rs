@@ -9,9 +9,10 @@ use crate::transform::ClaimsTransformer;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::{Clock, Failure};
+use microbus_service::{Draft, KeyReport, KeySlot, KeyState};
 use microbus_token::{
-    Change, Claims, CompactJwt, IdentityProvider, JwkSet, KeyError, KeyId, KeyRing, RingError,
-    RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, mint_access, sign_claims,
+    Change, Claims, CompactJwt, IdentityProvider, JwkSet, KeyError, KeyId, KeyRing, KeyStation,
+    RingError, RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, mint_access,
 };
 use rand::rngs::StdRng;
 use std::fmt;
@@ -65,11 +66,11 @@ pub enum RotationError {
     Ring(#[from] RingError),
 }
 
-/// A token and what is worth noting about it.
+/// A token that is to be signed, and what is worth noting about it.
 #[derive(Debug)]
-pub struct Minted {
+pub struct Drafted {
     /// The token.
-    pub token: CompactJwt,
+    pub draft: Draft,
     /// Claim names that the platform's expression language takes for literals.
     pub literal_names: Vec<String>,
 }
@@ -216,17 +217,16 @@ impl Issuer {
         lock(&self.ring).request_rotation();
     }
 
-    /// Mints a token for `claims` that lives for the caller's time budget.
+    /// Drafts a token for `claims` that lives for the caller's time budget.
     ///
     /// # Errors
     /// [`MintError`].
-    pub fn mint(
+    pub fn draft(
         &self,
         mut claims: Claims,
         given_budget: Option<Duration>,
-    ) -> Result<Minted, MintError> {
-        let key = self.active.load();
-        let key = key.as_deref().ok_or(MintError::NoKey)?;
+    ) -> Result<Drafted, MintError> {
+        let key = self.active.load_full().ok_or(MintError::NoKey)?;
         let config = self.config.load();
         let identity_provider = IdentityProvider::of(&claims);
         for transformer in &self.transformers {
@@ -245,10 +245,33 @@ impl Issuer {
             &jti,
             self.clock.wall(),
         );
-        Ok(Minted {
-            token: sign_claims(&claims, key),
+        Ok(Drafted {
+            draft: Draft {
+                claims,
+                key,
+                lifetime,
+            },
             literal_names,
         })
+    }
+
+    /// Returns what is to be seen of the keys of this replica and of the others.
+    #[must_use]
+    pub fn keys(&self, now: Instant) -> KeyReport {
+        let ring = lock(&self.ring);
+        let own: Vec<_> = ring
+            .stations()
+            .into_iter()
+            .map(|(kid, station)| key_state(&kid, station, now))
+            .collect();
+        KeyReport {
+            foreign: self.published.load().keys.len().saturating_sub(own.len()),
+            own,
+            replicas: lock(&self.replicas).peers().count(),
+            next_rotation: ring
+                .next_rotation()
+                .map(|due| due.saturating_duration_since(now)),
+        }
     }
 
     /// Returns the body of an answer with the JWK Set, newest key first; `{}` before the first key.
@@ -299,6 +322,20 @@ impl fmt::Debug for Issuer {
             .debug_struct("Issuer")
             .field("active", &self.active)
             .finish_non_exhaustive()
+    }
+}
+
+fn key_state(kid: &KeyId, station: KeyStation, now: Instant) -> KeyState {
+    let (state, since, until) = match station {
+        KeyStation::Waits { since } => (KeySlot::Waits, Some(since), None),
+        KeyStation::Signs { since } => (KeySlot::Signs, Some(since), None),
+        KeyStation::Retired { until } => (KeySlot::Verifies, None, Some(until)),
+    };
+    KeyState {
+        kid: kid.as_str().to_owned(),
+        state,
+        age: since.map(|since| now.saturating_duration_since(since)),
+        left: until.map(|until| until.saturating_duration_since(now)),
     }
 }
 

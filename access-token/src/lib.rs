@@ -28,6 +28,6 @@ mod status;
 mod transform;
 
 pub use config::{Config, PROPERTIES};
-pub use issuer::{Issuer, MintError, Minted, RotationError};
+pub use issuer::{Drafted, Issuer, MintError, RotationError};
 pub use service::{PROFILE, main};
 pub use transform::ClaimsTransformer;

@@ -5,10 +5,13 @@ use crate::endpoints;
 use crate::exchange::Exchange;
 use crate::issuer::Issuer;
 use crate::transform::ClaimsTransformer;
+use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::BoxFuture;
 use microbus_bus::{Clock, Connector, Failure, Route};
-use microbus_service::{Function, Metrics, Options, Profile, Service, Settings, Shape, Station};
+use microbus_service::{
+    Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape, Station,
+};
 use microbus_token::{KeyId, VerifyingKey};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -86,6 +89,7 @@ pub fn main(transformers: Vec<Box<dyn ClaimsTransformer>>) -> ExitCode {
             Arc::new(AccessToken {
                 issuer: Arc::new(issuer),
                 metrics: Arc::clone(parts.metrics),
+                minting: parts.minting,
                 clock,
                 contact: Mutex::default(),
             })
@@ -96,6 +100,7 @@ pub fn main(transformers: Vec<Box<dyn ClaimsTransformer>>) -> ExitCode {
 struct AccessToken {
     issuer: Arc<Issuer>,
     metrics: Arc<Metrics>,
+    minting: Arc<Minting>,
     clock: Arc<dyn Clock>,
     contact: Mutex<Option<Contact>>,
 }
@@ -119,7 +124,8 @@ impl AccessToken {
     /// Meets the other replicas.
     async fn make_contact(&self, connector: &Arc<Connector>) {
         let (issuer, clock) = (Arc::clone(&self.issuer), Arc::clone(&self.clock));
-        let exchange = Exchange::new(issuer, Arc::clone(connector), clock);
+        let metrics = Arc::clone(&self.metrics);
+        let exchange = Exchange::new(issuer, Arc::clone(connector), clock, metrics);
         let alone = !exchange.meet_replicas().await;
         let regular = tokio::spawn(Arc::clone(&exchange).keep_in_touch());
         let contact = Contact {
@@ -198,7 +204,7 @@ impl Service for AccessToken {
     }
 
     fn routes(self: Arc<Self>) -> Vec<Route> {
-        endpoints::routes(&self.issuer, &self.metrics, &self.clock)
+        endpoints::routes(&self.issuer, &self.metrics, &self.minting, &self.clock)
     }
 
     fn reach(
@@ -250,6 +256,14 @@ impl Service for AccessToken {
                 Some(now + ROTATION_RETRY)
             }
         }
+    }
+
+    fn jwk_set(&self) -> Bytes {
+        self.issuer.jwk_set()
+    }
+
+    fn keys(&self, now: Instant) -> KeyReport {
+        self.issuer.keys(now)
     }
 
     fn verifying_key(&self, issuer: microbus_token::Issuer, id: &KeyId) -> Option<VerifyingKey> {

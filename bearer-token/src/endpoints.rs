@@ -4,17 +4,17 @@
 
 use crate::issuer::Issuer;
 use crate::status;
-use bytes::Bytes;
 use microbus_bus::{
     Acknowledge, Answer, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
-use microbus_service::arguments;
+use microbus_service::{Draft, Minting, Refused, arguments};
+use microbus_token::Claims;
 use std::sync::Arc;
 
 /// Returns the endpoints of the issuer.
-pub(crate) fn routes(issuer: &Arc<Issuer>) -> Vec<Route> {
+pub(crate) fn routes(issuer: &Arc<Issuer>, minting: &Arc<Minting>) -> Vec<Route> {
     let publisher = Arc::clone(issuer);
-    let minter = Arc::clone(issuer);
+    let (minter, minting) = (Arc::clone(issuer), Arc::clone(minting));
     vec![
         Route {
             name: "JWKS",
@@ -38,7 +38,9 @@ pub(crate) fn routes(issuer: &Arc<Issuer>) -> Vec<Route> {
             delivery: Delivery::One,
             urgency: Urgency::Sheddable,
             acknowledge: Acknowledge::IfLate,
-            handler: Arc::new(move |request: Incoming| Handling::Done(mint(&minter, &request))),
+            handler: Arc::new(move |request: Incoming| {
+                Handling::Done(minting.answer(&request, |claims| draft(&minter, claims)))
+            }),
         },
     ]
 }
@@ -48,19 +50,8 @@ fn publish(issuer: &Issuer, request: &Incoming) -> Answer {
     Ok(Reply::json(issuer.jwk_set()))
 }
 
-fn mint(issuer: &Issuer, request: &Incoming) -> Answer {
-    let claims = arguments::claims(request)?;
-    let token = issuer
-        .mint(claims)
-        .map_err(|error| status::failure(&error))?;
-    Ok(Reply::json(token_body(token.as_str())))
-}
-
-/// Returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
-fn token_body(token: &str) -> Bytes {
-    let mut body = Vec::with_capacity(token.len() + 13);
-    body.extend_from_slice(b"{\"token\":\"");
-    body.extend_from_slice(token.as_bytes());
-    body.extend_from_slice(b"\"}\n");
-    body.into()
+fn draft(issuer: &Issuer, claims: Claims) -> Result<Draft, Refused> {
+    issuer
+        .draft(claims)
+        .map_err(|error| status::refused(&error))
 }

@@ -8,10 +8,10 @@ use crate::keys::{Change, Desired, Keys, PublishedKey};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::Clock;
-use microbus_service::timestamp;
+use microbus_service::{Draft, KeyReport, timestamp};
 use microbus_token::{
-    BEARER_PADDING, Claims, CompactJwt, JwkSet, KeyError, KeyId, Secret, SigningKey, TokenId,
-    VerifyingKey, mint_bearer,
+    BEARER_PADDING, Claims, JwkSet, KeyError, KeyId, Secret, SigningKey, TokenId, VerifyingKey,
+    force_bearer,
 };
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -125,11 +125,11 @@ impl Issuer {
         state.keys.next_wakeup()
     }
 
-    /// Mints a token for `claims`.
+    /// Drafts a token for `claims`.
     ///
     /// # Errors
     /// [`MintError::NoKey`] until there is a primary key.
-    pub fn mint(&self, claims: Claims) -> Result<CompactJwt, MintError> {
+    pub fn draft(&self, mut claims: Claims) -> Result<Draft, MintError> {
         let mut signing = self.signing.load();
         let until = signing.as_ref().and_then(|signing| signing.until);
         let now = self.clock.now();
@@ -142,15 +142,28 @@ impl Issuer {
         let config = self.config.load();
         let jti = TokenId::random(&mut *lock(&self.rng), TokenId::BEARER_LENGTH);
         let wall = self.clock.wall();
-        let token = mint_bearer(claims, config.token_lifetime, &jti, signing.key.key(), wall);
+        force_bearer(&mut claims, config.token_lifetime, &jti, wall);
         signing.key.note_end(end_of_life(wall, &config));
-        Ok(token)
+        Ok(Draft {
+            claims,
+            key: Arc::clone(signing.key.key()),
+            lifetime: config.token_lifetime,
+        })
     }
 
     /// Returns the body of an answer with the JWK Set, primary first; `{}` without a key.
     #[must_use]
     pub fn jwk_set(&self) -> Bytes {
         self.published.load().body.clone()
+    }
+
+    /// Returns what is to be seen of the keys; their ages count from when this process published them.
+    #[must_use]
+    pub fn keys(&self, now: Instant) -> KeyReport {
+        KeyReport {
+            own: lock(&self.state).keys.states(now),
+            ..KeyReport::default()
+        }
     }
 
     /// Returns the public half of a key of ours that is published.

@@ -5,6 +5,7 @@
 //! key signs on while it is configured as the alternate, and an alternate that is itself on its way in does not.
 //! Source: spec: microbus-wire 11.3, 13.11, 13.12.
 
+use microbus_service::{KeySlot, KeyState};
 use microbus_token::{Jwk, JwkSet, KeyId, SigningKey};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -180,6 +181,29 @@ impl Keys {
             debug_assert!(pushed.is_ok(), "no identifier is published twice");
         }
         set
+    }
+
+    /// Returns what is to be seen of them.
+    pub(crate) fn states(&self, now: Instant) -> Vec<KeyState> {
+        let state = |published: &Arc<PublishedKey>| {
+            let signs = |signer: &Arc<PublishedKey>| Arc::ptr_eq(signer, published);
+            let waits = self
+                .primary
+                .as_ref()
+                .is_some_and(|primary| Arc::ptr_eq(primary, published));
+            KeyState {
+                kid: published.key.id().as_str().to_owned(),
+                state: match &self.signer {
+                    Some(signer) if signs(signer) => KeySlot::Signs,
+                    _ if waits => KeySlot::Waits,
+                    _ => KeySlot::Verifies,
+                },
+                age: Some(now.saturating_duration_since(published.since)),
+                left: None,
+            }
+        };
+        let both = [&self.primary, &self.alternate];
+        both.into_iter().flatten().map(state).collect()
     }
 
     fn chosen(&self, now: Instant) -> Option<&Arc<PublishedKey>> {

@@ -5,9 +5,12 @@ use crate::endpoints;
 use crate::issuer::Issuer;
 use crate::key_file::Secrecy;
 use crate::sources::Sources;
+use bytes::Bytes;
 use clap::Parser;
 use microbus_bus::{Clock, Failure, Route};
-use microbus_service::{Deployment, Function, Metrics, Options, Profile, Service, Settings, Shape};
+use microbus_service::{
+    Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
+};
 use microbus_token::{KeyId, VerifyingKey};
 use microbus_wire::status::ErrorStatus;
 use std::net::SocketAddr;
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
             deployment: parts.deployment,
             clock: parts.clock,
             metrics: Arc::clone(parts.metrics),
+            minting: parts.minting,
         })
     })
 }
@@ -85,6 +89,7 @@ struct BearerToken {
     deployment: Deployment,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    minting: Arc<Minting>,
 }
 
 impl BearerToken {
@@ -151,7 +156,7 @@ impl Service for BearerToken {
     }
 
     fn routes(self: Arc<Self>) -> Vec<Route> {
-        endpoints::routes(&self.issuer)
+        endpoints::routes(&self.issuer, &self.minting)
     }
 
     fn rotate(&self) {
@@ -167,6 +172,14 @@ impl Service for BearerToken {
         let next_look = sources.has_files().then(|| now + LOOK_INTERVAL);
         let activation = self.issuer.advance(now);
         [next_look, activation].into_iter().flatten().min()
+    }
+
+    fn jwk_set(&self) -> Bytes {
+        self.issuer.jwk_set()
+    }
+
+    fn keys(&self, now: Instant) -> KeyReport {
+        self.issuer.keys(now)
     }
 
     fn verifying_key(&self, issuer: microbus_token::Issuer, id: &KeyId) -> Option<VerifyingKey> {

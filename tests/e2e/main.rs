@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod admin;
 mod artifacts;
 mod bearer;
 #[cfg(feature = "chaos")]
@@ -14,6 +15,7 @@ mod configuration;
 mod embedded;
 mod fragments;
 mod harness;
+mod metrics;
 mod mint;
 mod readme;
 mod reconnect;

@@ -40,9 +40,10 @@ fn claims(json: &str) -> Claims {
 impl Fixture {
     fn mint(&self, json: &str) -> String {
         self.issuer
-            .mint(claims(json), None)
+            .draft(claims(json), None)
             .unwrap()
-            .token
+            .draft
+            .sign()
             .into_string()
     }
 
@@ -121,7 +122,7 @@ fn transformers_run_between_saving_idp_and_forcing_the_critical_claims() {
 fn a_transformer_can_refuse() {
     let refuse = |_: &mut Claims| Err(Failure::new(ErrorStatus::FORBIDDEN, "not you"));
     let fixture = started(Config::default(), vec![Box::new(refuse)]);
-    let error = fixture.issuer.mint(Claims::new(), None).unwrap_err();
+    let error = fixture.issuer.draft(Claims::new(), None).unwrap_err();
     assert!(
         matches!(error, MintError::Transformer(failure) if failure.status == ErrorStatus::FORBIDDEN)
     );
@@ -133,7 +134,7 @@ fn literal_claim_names_are_reported_or_refused() {
     assert_eq!(
         fixture()
             .issuer
-            .mint(claims(json), None)
+            .draft(claims(json), None)
             .unwrap()
             .literal_names,
         ["5"]
@@ -144,7 +145,7 @@ fn literal_claim_names_are_reported_or_refused() {
     };
     let error = started(strict, Vec::new())
         .issuer
-        .mint(claims(json), None)
+        .draft(claims(json), None)
         .unwrap_err();
     assert!(matches!(error, MintError::LiteralName(name) if name == "5"));
 }
@@ -160,7 +161,7 @@ fn without_a_key_nothing_is_minted_and_the_set_is_empty() {
         clock,
     );
     assert!(matches!(
-        issuer.mint(Claims::new(), None),
+        issuer.draft(Claims::new(), None),
         Err(MintError::NoKey)
     ));
     assert_eq!(issuer.jwk_set(), "{}\n");
@@ -186,9 +187,9 @@ fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_tokens_are_d
     fixture.advance(ACTIVATION_DELAY);
     let longest = fixture
         .issuer
-        .mint(Claims::new(), Some(Duration::from_secs(900)))
+        .draft(Claims::new(), Some(Duration::from_secs(900)))
         .unwrap();
-    assert_eq!(kid_of(longest.token.as_str()), kids[0]);
+    assert_eq!(kid_of(longest.draft.sign().as_str()), kids[0]);
     fixture.advance(Duration::from_secs(904));
     assert!(
         fixture.kids().contains(&kids[1]),

@@ -41,7 +41,7 @@ impl Fixture {
 
     fn mint(&self, json: &str) -> String {
         let claims = Claims::from_json(json.as_bytes()).unwrap();
-        self.issuer.mint(claims).unwrap().into_string()
+        self.issuer.draft(claims).unwrap().sign().into_string()
     }
 
     fn signer(&self) -> String {
@@ -116,11 +116,11 @@ fn an_independent_library_verifies_the_token_by_the_published_set() {
 #[test]
 fn without_a_key_nothing_is_minted_and_the_set_is_empty() {
     let fixture = fixture();
-    let error = fixture.issuer.mint(Claims::new()).unwrap_err();
+    let error = fixture.issuer.draft(Claims::new()).unwrap_err();
     assert_eq!(error.to_string(), "no signing key configured");
     assert_eq!(fixture.issuer.jwk_set(), "{}\n");
     fixture.replace(None, key(2));
-    assert!(fixture.issuer.mint(Claims::new()).is_err());
+    assert!(fixture.issuer.draft(Claims::new()).is_err());
     assert_eq!(fixture.published(), [SECOND]);
 }
 
@@ -185,7 +185,7 @@ fn an_ephemeral_key_is_made_once_and_gives_way_for_good() {
         (FIRST.into(), vec![FIRST.into()])
     );
     fixture.replace(None, None);
-    assert!(fixture.issuer.mint(Claims::new()).is_err());
+    assert!(fixture.issuer.draft(Claims::new()).is_err());
 }
 
 #[test]

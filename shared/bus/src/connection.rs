@@ -30,6 +30,8 @@ pub struct Link {
     pub losses: u64,
     /// Publications and subscriptions that the broker refused for lack of permission.
     pub permission_violations: u64,
+    /// Attempts to connect again that failed.
+    pub failed_connects: u64,
     /// Messages dropped because a subscription's buffer was full.
     pub dropped_messages: u64,
 }

@@ -5,6 +5,7 @@ use crate::connection::Connection;
 use crate::handler::Route;
 use crate::identity::Identity;
 use crate::in_flight::Limits;
+use crate::observer::{Observation, Observer};
 use crate::outgoing::{Outgoing, RequestError};
 use crate::requester::Requester;
 use crate::responder::{Responder, ResponderSettings, SubscribeError};
@@ -25,6 +26,7 @@ pub struct Connector {
     round_trip: Duration,
     measured: Duration,
     fragment_size: usize,
+    observation: Observation,
 }
 
 /// Why a connector could not be opened.
@@ -59,8 +61,14 @@ impl Connector {
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
         let fragment_size = fragment_size(connection.max_payload())?;
-        let requester =
-            Requester::start(connection.clone(), identity.clone(), Arc::clone(&clock)).await?;
+        let observation = Observation::default();
+        let requester = Requester::start(
+            connection.clone(),
+            identity.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&observation),
+        )
+        .await?;
         let (round_trip, measured) = if connection.is_in_process() {
             (IN_PROCESS_ROUND_TRIP, Duration::ZERO)
         } else {
@@ -76,7 +84,13 @@ impl Connector {
             reveal: failures == Failures::Revealed,
             limits: Limits::DEFAULT,
         };
-        let responder = Responder::start(connection.clone(), identity.clone(), settings, clock);
+        let responder = Responder::start(
+            connection.clone(),
+            identity.clone(),
+            settings,
+            clock,
+            Arc::clone(&observation),
+        );
         Ok(Arc::new(Self {
             connection,
             identity,
@@ -85,7 +99,14 @@ impl Connector {
             round_trip,
             measured,
             fragment_size,
+            observation,
         }))
+    }
+
+    /// Has `observer` measure what passes from now on; the first one stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        // A second observer is refused, as documented.
+        drop(self.observation.set(observer));
     }
 
     /// Returns who this is.

@@ -5,7 +5,7 @@
 use crate::artifacts::{Artifacts, Credentials};
 use crate::connection::Link;
 use async_nats::{
-    Auth, AuthError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
+    Auth, AuthError, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
@@ -267,7 +267,15 @@ fn observe(event: &Event, link: &watch::Sender<Link>) {
             });
         }
         Event::ServerError(error) => tracing::error!(error = %error, "Error from NATS"),
-        Event::ClientError(error) => tracing::error!(error = %error, "Error of the NATS client"),
+        Event::ClientError(error) => {
+            tracing::error!(error = %error, "Error of the NATS client");
+            // The client tells of each failed attempt to connect in this way, and of nothing else that recurs.
+            if matches!(error, ClientError::Other(_)) {
+                link.send_modify(|link| {
+                    link.failed_connects = link.failed_connects.saturating_add(1);
+                });
+            }
+        }
         Event::LameDuckMode => tracing::warn!("The NATS server is about to stop"),
         Event::Draining | Event::Closed => {}
     }
@@ -310,6 +318,7 @@ mod tests {
             Event::Disconnected,
             Event::Connected,
             Event::SlowConsumer(1),
+            Event::ClientError(ClientError::Other("timed out".into())),
             Event::ServerError(ServerError::Other(
                 "Permissions Violation for Publish".into(),
             )),
@@ -320,6 +329,7 @@ mod tests {
             connected: true,
             losses: 1,
             permission_violations: 1,
+            failed_connects: 1,
             dropped_messages: 1,
         };
         assert_eq!(*receiver.borrow(), expected);

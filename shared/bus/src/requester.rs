@@ -8,13 +8,14 @@ mod prepared;
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionClosed, Message};
 use crate::identity::Identity;
+use crate::observer::Observation;
 use crate::outgoing::{Outgoing, RequestError};
 use crate::responder::SubscribeError;
 use memory::Memory;
 use microbus_wire::address::Address;
 use microbus_wire::call::{CallError, Multicast, MulticastStep, Responders, Unicast, UnicastStep};
 use microbus_wire::frame::Response;
-use microbus_wire::header;
+use microbus_wire::header::{self, OpCode};
 use microbus_wire::host::escape_host;
 use microbus_wire::id::InstanceId;
 use microbus_wire::status::ErrorStatus;
@@ -36,6 +37,7 @@ pub(crate) struct Requester {
     known_responders: Mutex<Memory<Responders>>,
     /// By URL without its query.
     localities: Mutex<Memory<String>>,
+    observation: Observation,
 }
 
 #[derive(Default)]
@@ -56,6 +58,7 @@ impl Requester {
         connection: Connection,
         identity: Identity,
         clock: Arc<dyn Clock>,
+        observation: Observation,
     ) -> Result<Arc<Self>, SubscribeError> {
         let id = identity.instance.as_str();
         let subject = reply_subscription(&identity.plane, identity.hostname.segment(), id)?;
@@ -67,6 +70,7 @@ impl Requester {
             pending: Mutex::default(),
             known_responders: Mutex::default(),
             localities: Mutex::default(),
+            observation,
         });
         let weak = Arc::downgrade(&requester);
         tokio::spawn(async move {
@@ -142,12 +146,16 @@ impl Requester {
     ) -> Result<Response, RequestError> {
         let prepared = self.prepare(outgoing, round_trip, fragment_size)?;
         let mut heard = self.listen_for(&prepared.message_id);
-        let mut call = Unicast::new(prepared.setup(round_trip), self.clock.now());
+        let began = self.clock.now();
+        let mut call = Unicast::new(prepared.setup(round_trip), began);
         self.send_first(&prepared).await?;
         loop {
             let wakeup = call.next_wakeup();
             let step = match wait(&mut heard.receiver, wakeup).await {
-                Some(message) => call.on_message(message.response, self.clock.now()),
+                Some(message) => {
+                    self.observe_ack(&prepared, &message.response, began);
+                    call.on_message(message.response, self.clock.now())
+                }
                 None => call.on_timeout(self.clock.now()),
             };
             match step {
@@ -155,7 +163,10 @@ impl Requester {
                 UnicastStep::SendRest { responder_id } => {
                     self.send_rest(&prepared, &responder_id).await?;
                 }
-                UnicastStep::Done(answer) => return Ok((*answer)?),
+                UnicastStep::Done(answer) => {
+                    self.observe_end(&answer);
+                    return Ok((*answer)?);
+                }
             }
         }
     }
@@ -173,7 +184,8 @@ impl Requester {
         let subject = self.subject_of(&prepared)?;
         let known = lock(&self.known_responders).recall(&subject, self.clock.now());
         let mut heard = self.listen_for(&prepared.message_id);
-        let mut call = Multicast::new(prepared.setup(round_trip), known, self.clock.now());
+        let began = self.clock.now();
+        let mut call = Multicast::new(prepared.setup(round_trip), known, began);
         self.send_first(&prepared).await?;
         loop {
             let wakeup = call.next_wakeup();
@@ -183,6 +195,7 @@ impl Requester {
                     response,
                 }) => {
                     observe(&source_host, &response);
+                    self.observe_ack(&prepared, &response, began);
                     call.on_message(&source_host, response, self.clock.now())
                 }
                 None => call.on_timeout(self.clock.now()),
@@ -293,6 +306,23 @@ impl Requester {
             requester: self,
             message_id: message_id.to_owned(),
             receiver,
+        }
+    }
+
+    fn observe_ack(&self, prepared: &Prepared, response: &Response, began: Instant) {
+        if let (Some(observer), Some(OpCode::Ack)) = (self.observation.get(), response.op_code()) {
+            let after = self.clock.now().saturating_duration_since(began);
+            observer.acked(prepared.address.host(), prepared.address.port(), after);
+        }
+    }
+
+    fn observe_end(&self, answer: &Result<Response, CallError>) {
+        if let (
+            Some(observer),
+            Err(error @ (CallError::AckTimeout { .. } | CallError::Timeout { .. })),
+        ) = (self.observation.get(), answer)
+        {
+            observer.gave_up(error.status());
         }
     }
 

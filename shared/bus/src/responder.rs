@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::handler::{Acknowledge, Handling, Incoming, Route, Scope, Urgency};
 use crate::identity::Identity;
 use crate::in_flight::{InFlight, Limits};
+use crate::observer::Observation;
 use context::{Context, Endpoint, panicked, too_late};
 use futures_util::FutureExt as _;
 use microbus_wire::budget::TimeBudget;
@@ -62,6 +63,7 @@ pub(crate) struct Responder {
     in_flight: InFlight,
     overload_refusals: AtomicU64,
     subscribed: Mutex<Vec<Subscribed>>,
+    observation: Observation,
 }
 
 /// A subscription's task and how to speak to it.
@@ -94,6 +96,7 @@ impl Responder {
         identity: Identity,
         settings: ResponderSettings,
         clock: Arc<dyn Clock>,
+        observation: Observation,
     ) -> Arc<Self> {
         let arrived = Arc::new(Notify::new());
         let responder = Arc::new(Self {
@@ -108,6 +111,7 @@ impl Responder {
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
             subscribed: Mutex::new(Vec::new()),
+            observation,
         });
         let worker = Arc::downgrade(&responder);
         tokio::spawn(async move {
@@ -253,7 +257,7 @@ impl Responder {
         };
         let subject = RequestSubject::parse(&message.subject);
         let from_host = subject.source_host();
-        let mut context = match self.context(endpoint, &frame, &subject) {
+        let mut context = match self.context(endpoint, &frame, &subject, now) {
             Ok(context) => context,
             Err(error) => {
                 tracing::error!(error = %error, "Acking request");

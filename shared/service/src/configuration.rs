@@ -4,11 +4,11 @@
 
 use crate::deployment::{ConfigurationSource, Surroundings};
 use crate::files;
-use crate::metrics::Metrics;
+use crate::metrics::{Callback, Metrics};
 use crate::property::{ANSWER_WITHOUT_ACK, Rule};
 use crate::service::{Profile, Service};
 use crate::settings::{self, Resolution, Settings, Texts};
-use microbus_bus::{Connector, Failure, Incoming, Outgoing, RequestError};
+use microbus_bus::{Clock, Connector, Failure, Incoming, Outgoing, RequestError};
 use microbus_wire::address::Address;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
@@ -32,6 +32,7 @@ pub(crate) struct Configuration {
     restricted: bool,
     service: Arc<dyn Service>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
     in_force: Mutex<InForce>,
     /// What the environment says, which the files override.
     environment: Texts,
@@ -76,6 +77,7 @@ impl Configuration {
         files: Texts,
         service: Arc<dyn Service>,
         metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             profile,
@@ -85,6 +87,7 @@ impl Configuration {
             restricted: surroundings.has_credentials(),
             service,
             metrics,
+            clock,
             environment,
             in_force: Mutex::new(InForce {
                 settings: None,
@@ -142,6 +145,9 @@ impl Configuration {
         inbound: Option<&Incoming>,
     ) -> Result<(), Failure> {
         let refreshed = self.try_refresh(connector, inbound).await;
+        self.metrics
+            .last_refresh_successful
+            .set(i64::from(refreshed.is_ok()));
         if refreshed.is_err() {
             self.retry_later(connector);
         }
@@ -176,7 +182,12 @@ impl Configuration {
         if resolution.changed.is_empty() {
             return Ok(());
         }
-        self.service.configure(&resolution.settings)?;
+        let began = self.clock.now();
+        let configured = self.service.configure(&resolution.settings);
+        let took = self.clock.now().saturating_duration_since(began);
+        let failed = configured.is_err();
+        self.metrics.callback(Callback::ConfigChanged, took, failed);
+        configured?;
         connector.answer_without_ack(resolution.settings.switch(ANSWER_WITHOUT_ACK.name));
         for (name, value) in &resolution.changed {
             tracing::info!(name, value, "Config updated");
@@ -280,7 +291,10 @@ impl Configuration {
                     return;
                 };
                 match configuration.try_refresh(&connector, None).await {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        configuration.metrics.last_refresh_successful.set(1);
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(error = %error, "Refreshing the configuration again");
                     }

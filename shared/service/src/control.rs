@@ -3,9 +3,10 @@
 //! Source: spec: microbus-wire 2.6, 7.
 
 use crate::configuration::Configuration;
-use crate::metrics::{self, Metrics};
+use crate::metrics;
 use crate::openapi;
 use crate::service::{Profile, Service};
+use crate::vitals::Vitals;
 use bytes::Bytes;
 use microbus_bus::{
     Acknowledge, Answer, Connector, Delivery, Failure, Handling, Incoming, Reply, Route, Scope,
@@ -18,7 +19,6 @@ use microbus_wire::subject::Method;
 use serde::Deserialize;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// What the control endpoints speak of.
 pub(crate) struct Control {
@@ -26,12 +26,10 @@ pub(crate) struct Control {
     pub(crate) connector: Arc<Connector>,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) service: Arc<dyn Service>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) vitals: Arc<Vitals>,
     /// Whether `/metrics` answers, and whether JSON is indented and bodies are never compressed.
     pub(crate) prometheus: bool,
     pub(crate) local: bool,
-    pub(crate) started: Instant,
-    pub(crate) clock: Arc<dyn microbus_bus::Clock>,
 }
 
 type Endpoint = fn(&Arc<Control>, &Incoming) -> Handling;
@@ -142,14 +140,7 @@ fn metrics(control: &Arc<Control>, request: &Incoming) -> Handling {
     if !control.prometheus {
         return done(Reply::empty(501));
     }
-    let uptime = control
-        .clock
-        .now()
-        .saturating_duration_since(control.started);
-    let text = match control
-        .metrics
-        .text(uptime, control.connector.overload_refusals())
-    {
+    let text = match control.vitals.metrics_text() {
         Ok(text) => text,
         Err(error) => return failed(ErrorStatus::INTERNAL, "internal error", error),
     };

@@ -3,12 +3,14 @@
 //! Source: spec: microbus-wire 1.1, 1.2, 1.5, 8.6, 9.1. All problems are collected, so that an operator
 //! mends them in one go.
 
+use crate::admin;
 use crate::environment::Environment;
 use microbus_bus::{Artifacts, DeprecatedLogin, NatsSettings};
 use microbus_wire::duration;
 use microbus_wire::host::Hostname;
 use microbus_wire::locality::Locality;
 use microbus_wire::subject::Plane;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,6 +106,8 @@ pub(crate) struct Surroundings {
     pub(crate) shutdown_budget: Duration,
     /// Whether `:888/metrics` answers with Prometheus text.
     pub(crate) prometheus: bool,
+    /// Where the admin listener opens, if anywhere.
+    pub(crate) admin: Option<SocketAddr>,
     /// Whether DEBUG lines are logged; never in PROD.
     pub(crate) debug: bool,
 }
@@ -163,6 +167,7 @@ impl Surroundings {
         };
         let artifacts = Artifacts::resolve(directory, hostname.as_str());
         let bus = choose_bus(environment, deployment, servers, artifacts, &mut problems);
+        let admin = admin::address(environment, &mut problems);
         let surroundings = Self {
             deployment,
             plane,
@@ -173,6 +178,7 @@ impl Surroundings {
             startup_budget: budget(environment, "MICROBUS_STARTUP_TIME_BUDGET", 120),
             shutdown_budget: budget(environment, "MICROBUS_SHUTDOWN_TIME_BUDGET", 24),
             prometheus: environment.is_on("MICROBUS_PROMETHEUS_EXPORTER"),
+            admin,
             debug: deployment != Deployment::Prod && environment.is_on("MICROBUS_LOG_DEBUG"),
         };
         if problems.is_empty() {

@@ -1,15 +1,16 @@
 //! The HTTP door of a process that runs without a broker: for a developer's machine, on loopback only.
 //!
-//! Every request becomes one on the in-process bus, so that what is tried here is what runs there. A browser must not be
-//! made to mint for a page: foreign `Host`, any `Origin` and anything but JSON are refused.
+//! A request to mint becomes one on the in-process bus, so that what is tried here is what runs there. A browser must not
+//! be made to mint for a page: foreign `Host`, any `Origin` and anything but JSON are refused.
 
-use crate::health::{Health, Readiness};
+use crate::pages::{self, error_response, json, refusal, status};
+use crate::vitals::Vitals;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use axum::routing::post;
 use microbus_bus::{Connector, Outgoing, RequestError};
 use microbus_wire::address::Address;
 use microbus_wire::budget::TimeBudget;
@@ -17,32 +18,27 @@ use microbus_wire::call::CallError;
 use microbus_wire::header::TIME_BUDGET;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
-use microbus_wire::trace::{Layout, TracedError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// What the door opens to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) connector: Arc<Connector>,
-    pub(crate) health: Arc<Health>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) address: SocketAddr,
 }
 
 impl Door {
     /// Serves `listener` until the process ends.
     pub(crate) async fn serve(self, listener: TcpListener) {
+        let (address, vitals) = (self.address, Arc::clone(&self.vitals));
         let router = Router::new()
             .route("/mint", post(mint))
-            .route("/jwks", get(jwks))
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .layer(axum::middleware::from_fn_with_state(
-                self.clone(),
-                only_from_here,
-            ))
-            .with_state(self);
+            .with_state(self)
+            .merge(pages::router(vitals));
+        let router = pages::not_for_browsers(router, address);
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(error = %error, "The HTTP door closed");
         }
@@ -92,62 +88,6 @@ async fn mint(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Resp
         .await
 }
 
-async fn jwks(State(door): State<Door>, headers: HeaderMap) -> Response {
-    door.pass(Method::Get, ":888/jwks", None, &headers).await
-}
-
-async fn healthz() -> Response {
-    json(StatusCode::OK, "{\"alive\":true}\n")
-}
-
-async fn readyz(State(door): State<Door>) -> Response {
-    match door
-        .health
-        .readiness(door.connector.connection().link().connected)
-    {
-        Readiness::Ready => json(StatusCode::OK, "{\"ready\":true}\n"),
-        Readiness::NotReady(reason) => {
-            let text = serde_json::json!({ "ready": false, "reason": reason });
-            json(StatusCode::SERVICE_UNAVAILABLE, format!("{text}\n"))
-        }
-    }
-}
-
-/// Refuses what a browser sends on behalf of a page, by whatever name that page reaches us.
-async fn only_from_here(
-    State(door): State<Door>,
-    request: axum::extract::Request,
-    next: axum::middleware::Next,
-) -> Response {
-    let headers = request.headers();
-    let port = door.address.port();
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    let known = [
-        "127.0.0.1",
-        "localhost",
-        "[::1]",
-        &door.address.ip().to_string(),
-    ]
-    .iter()
-    .any(|name| *host == format!("{name}:{port}"));
-    if !known {
-        return refusal(
-            ErrorStatus::FORBIDDEN,
-            "call this door by its loopback address",
-        );
-    }
-    if headers.contains_key(header::ORIGIN) {
-        return refusal(
-            ErrorStatus::FORBIDDEN,
-            "this door is not for pages in a browser",
-        );
-    }
-    next.run(request).await
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -156,28 +96,6 @@ fn is_json(headers: &HeaderMap) -> bool {
         let media_type = value.split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case("application/json")
     })
-}
-
-fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
-    let content_type = HeaderValue::from_static("application/json");
-    let no_store = HeaderValue::from_static("no-store");
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, no_store),
-    ];
-    (status, headers, body.into()).into_response()
-}
-
-fn refusal(code: ErrorStatus, text: &str) -> Response {
-    error_response(&TracedError::new(code, text))
-}
-
-fn error_response(error: &TracedError) -> Response {
-    json(status(error.status.code()), error.encode(Layout::Indented))
-}
-
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 use crate::configuration::Configuration;
 use crate::deployment::{Deployment, Surroundings};
 use crate::environment::Environment;
+use crate::health::Health;
 use crate::log::CommonFields;
 use crate::metrics::Metrics;
-use crate::service::{Function, Profile, Service, Shape};
+use crate::service::{Function, KeyReport, Profile, Service, Shape};
 use crate::settings::{Settings, Texts};
+use crate::vitals::Vitals;
+use bytes::Bytes;
 use microbus_bus::{
-    Connection, Connector, Failure, Failures, Identity, Outgoing, RequestError, Route, SystemClock,
-    random_instance_id,
+    Clock as _, Connection, Connector, Failure, Failures, Identity, Outgoing, RequestError, Route,
+    SystemClock, random_instance_id,
 };
 use microbus_token::{Issuer, KeyId, VerifyingKey};
 use microbus_wire::address::Address;
@@ -98,9 +101,17 @@ pub(crate) fn metrics() -> Arc<Metrics> {
         service: "access.token.core".into(),
         version: 4,
         instance: "id-abcdefghij".into(),
-        deployment: Deployment::Local,
+        deployment: Deployment::Prod,
     };
-    Arc::new(Metrics::new(&common).unwrap())
+    Arc::new(Metrics::new(&common, &ACCESS).unwrap())
+}
+
+/// Makes the vital signs of a service that does nothing.
+pub(crate) fn vitals(metrics: &Arc<Metrics>, health: &Arc<Health>) -> Arc<Vitals> {
+    let clock = Arc::new(SystemClock);
+    let started = clock.now();
+    let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
+    Arc::new(Vitals::new(metrics, health, Arc::new(Idle), clock, started))
 }
 
 /// Makes a configuration without properties, that asks nobody.
@@ -116,6 +127,7 @@ pub(crate) fn configuration(metrics: &Arc<Metrics>) -> Arc<Configuration> {
         Texts::new(),
         Arc::new(Idle),
         Arc::clone(metrics),
+        Arc::new(SystemClock),
     ))
 }
 
@@ -138,6 +150,14 @@ impl Service for Idle {
 
     fn advance(&self, _: Instant) -> Option<Instant> {
         None
+    }
+
+    fn jwk_set(&self) -> Bytes {
+        Bytes::from_static(b"{}\n")
+    }
+
+    fn keys(&self, _: Instant) -> KeyReport {
+        KeyReport::default()
     }
 
     fn verifying_key(&self, _: Issuer, _: &KeyId) -> Option<VerifyingKey> {

@@ -3,18 +3,20 @@
 //! Source: spec: microbus-wire 4 step 13, 12.1, 13.5. A header that does not look like a JWT is no actor: no endpoint of an
 //! issuer requires one.
 
+use crate::metrics::Metrics;
 use microbus_bus::{Failure, Handler, Handling, Incoming, Route};
-use microbus_token::looks_like_jwt;
+use microbus_token::{VerifyError, looks_like_jwt};
 use microbus_verify::{Check, Refusal, Verifier};
 use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
 use std::sync::Arc;
 
 /// Wraps a route's handler.
-pub(crate) fn guarded(mut route: Route, verifier: &Verifier) -> Route {
+pub(crate) fn guarded(mut route: Route, verifier: &Verifier, metrics: &Arc<Metrics>) -> Route {
     route.handler = Arc::new(Guarded {
         inner: Arc::clone(&route.handler),
         verifier: verifier.clone(),
+        metrics: Arc::clone(metrics),
     });
     route
 }
@@ -22,6 +24,7 @@ pub(crate) fn guarded(mut route: Route, verifier: &Verifier) -> Route {
 struct Guarded {
     inner: Arc<dyn Handler>,
     verifier: Verifier,
+    metrics: Arc<Metrics>,
 }
 
 impl Handler for Guarded {
@@ -34,12 +37,14 @@ impl Handler for Guarded {
         };
         match self.verifier.check(token) {
             Check::Done(Ok(_)) => self.inner.handle(request),
-            Check::Done(Err(refusal)) => Handling::Done(Err(unauthorized(&request, &refusal))),
+            Check::Done(Err(refusal)) => {
+                Handling::Done(Err(unauthorized(&self.metrics, &request, &refusal)))
+            }
             Check::Waiting(outcome) => {
-                let inner = Arc::clone(&self.inner);
+                let (inner, metrics) = (Arc::clone(&self.inner), Arc::clone(&self.metrics));
                 Handling::Later(Box::pin(async move {
                     if let Err(refusal) = outcome.await {
-                        return Err(unauthorized(&request, &refusal));
+                        return Err(unauthorized(&metrics, &request, &refusal));
                     }
                     match inner.handle(request) {
                         Handling::Done(answer) => answer,
@@ -52,9 +57,39 @@ impl Handler for Guarded {
 }
 
 /// The reason is for our log; to a stranger it is one word.
-fn unauthorized(request: &Incoming, refusal: &Refusal) -> Failure {
+fn unauthorized(metrics: &Metrics, request: &Incoming, refusal: &Refusal) -> Failure {
+    metrics
+        .verify_failures
+        .with_label_values(&[reason(refusal)])
+        .inc();
     tracing::warn!(reason = %refusal, caller = request.from_host(), "Refused an actor");
     Failure::new(ErrorStatus::UNAUTHORIZED, "unauthorized")
+}
+
+/// Returns the reason as a label.
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Fetch(_) => "keys_unavailable",
+        Refusal::Token(error) => match error {
+            VerifyError::TooLarge { .. }
+            | VerifyError::Segments
+            | VerifyError::Encoding
+            | VerifyError::Header(_)
+            | VerifyError::Type
+            | VerifyError::Payload(_) => "malformed",
+            VerifyError::Unsigned | VerifyError::Algorithm => "algorithm",
+            VerifyError::HeaderMember(_) => "header_member",
+            VerifyError::KeyIdMissing | VerifyError::KeyId(_) => "key_id",
+            VerifyError::Issuer => "issuer",
+            VerifyError::UnknownKey => "unknown_key",
+            VerifyError::SignatureLength(_) | VerifyError::Signature => "signature",
+            VerifyError::ExpiryMissing | VerifyError::IssueTimeMissing | VerifyError::Time(_) => {
+                "time_claim"
+            }
+            VerifyError::Expired => "expired",
+            VerifyError::NotYetValid | VerifyError::IssuedLater => "not_yet_valid",
+        },
+    }
 }
 
 #[cfg(test)]

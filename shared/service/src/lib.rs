@@ -4,7 +4,9 @@
 //! makes on the bus is its own; what promises a process makes to its operator is here: every problem listed at once, exit
 //! codes of one table ([`Exit`]), no secret in a log, no request lost at a stop.
 
+mod admin;
 pub mod arguments;
+mod clock_watch;
 mod configuration;
 mod control;
 mod deployment;
@@ -19,20 +21,26 @@ mod health;
 mod lifecycle;
 mod log;
 mod metrics;
+mod minting;
 mod openapi;
 mod own_file;
+mod pages;
 mod process;
 mod property;
 mod service;
 mod settings;
 mod signal;
+mod vitals;
 
 pub use deployment::Deployment;
 pub use environment::Environment;
 pub use exit::Exit;
 pub use lifecycle::{Options, run};
 pub use log::timestamp;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Reason};
+pub use minting::{Draft, Minting, Refused};
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
-pub use service::{Function, Parts, Profile, Service, Shape, Station};
+pub use service::{
+    Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
+};
 pub use settings::{Settings, default_settings};

@@ -3,6 +3,8 @@
 //! Source: spec: microbus-wire 9. Start-up is tried again each second within its budget; what no retry can mend ends it at
 //! once, with every problem listed.
 
+use crate::admin;
+use crate::clock_watch::ClockWatch;
 use crate::configuration::{self, Configuration, ConfigurationError};
 use crate::control::Control;
 use crate::deployment::{BusChoice, ConfigurationSource, Deployment, Surroundings};
@@ -13,12 +15,14 @@ use crate::files::{self, FileValues};
 use crate::guard::guarded;
 use crate::health::{Health, Phase};
 use crate::log::{self, CommonFields};
-use crate::metrics::Metrics;
+use crate::metrics::{Callback, Metrics};
+use crate::minting::Minting;
 use crate::own_file;
 use crate::process;
 use crate::service::{Parts, Profile, Service, Station};
 use crate::settings::{self, Texts};
 use crate::signal::{Rotate, Stop};
+use crate::vitals::Vitals;
 use microbus_bus::{
     Clock, ConnectError, Connection, Connector, Delivery, Failures, Identity, OpenError, Outgoing,
     SubscribeError, SystemClock, random_instance_id,
@@ -87,6 +91,8 @@ struct Process {
     files: Texts,
     service: Arc<dyn Service>,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    vitals: Arc<Vitals>,
     clock: Arc<dyn Clock>,
     started: Instant,
 }
@@ -95,7 +101,6 @@ struct Process {
 struct Serving {
     connector: Arc<Connector>,
     configuration: Arc<Configuration>,
-    health: Arc<Health>,
 }
 
 /// Why one attempt to start failed.
@@ -207,14 +212,16 @@ impl Process {
             instance: identity.instance.as_str().to_owned(),
             deployment: surroundings.deployment,
         };
-        let metrics = Arc::new(Metrics::new(&common).map_err(|error| internal(&error))?);
+        let metrics = Arc::new(Metrics::new(&common, profile).map_err(|error| internal(&error))?);
         let rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| internal(&error))?;
+        let minting = Arc::new(Minting::new(Arc::clone(&metrics), Arc::clone(&clock)));
         let service = build(Parts {
             deployment: surroundings.deployment,
             clock: Arc::clone(&clock),
             rng,
             identity: &identity,
             metrics: &metrics,
+            minting,
         });
         let own = settings::resolve(profile.properties, &files, &Texts::new(), None)
             .map_err(|error| internal(&error))?;
@@ -222,9 +229,18 @@ impl Process {
         if !problems.is_empty() {
             return Err(refused(problems));
         }
-        log::start(common, surroundings.debug).map_err(|error| internal(&error))?;
+        log::start(common, surroundings.debug, metrics.messages.clone())
+            .map_err(|error| internal(&error))?;
         log_panics();
         configuration::log_skipped(&found.skipped);
+        let health = Arc::new(Health::default());
+        let vitals = Arc::new(Vitals::new(
+            Arc::clone(&metrics),
+            Arc::clone(&health),
+            Arc::clone(&service),
+            Arc::clone(&clock),
+            started,
+        ));
         Ok(Self {
             profile,
             surroundings,
@@ -234,6 +250,8 @@ impl Process {
             files,
             service,
             metrics,
+            health,
+            vitals,
             clock,
             started,
         })
@@ -250,6 +268,8 @@ impl Process {
             let mut stop = Stop::listen().map_err(internal)?;
             let mut rotate = Rotate::listen().map_err(internal)?;
             tracing::info!(configuration = self.configuration_source(), "Startup");
+            self.open_admin()?;
+            tokio::spawn(self.pulse());
             let serving = tokio::select! {
                 serving = self.start_within_budget() => serving?,
                 () = stop.asked() => return Ok(()),
@@ -264,6 +284,42 @@ impl Process {
             }
             Ok(())
         })
+    }
+
+    /// Opens the admin listener where there is to be one.
+    fn open_admin(&self) -> Result<(), Ending> {
+        let Some(address) = self.surroundings.admin else {
+            return Ok(());
+        };
+        match admin::open(address, Arc::clone(&self.vitals)) {
+            Ok(address) => {
+                tracing::info!(%address, "Admin listener open");
+                Ok(())
+            }
+            Err(error) => {
+                let problem = format!(
+                    "the admin listener cannot open at {address}: {error}; choose another address with MICROBUS_ADMIN"
+                );
+                Err(Ending::new(Exit::Configuration, &problem))
+            }
+        }
+    }
+
+    /// Shows that the thread works, and looks whether the wall clock was set, for as long as the process lives.
+    fn pulse(&self) -> impl Future<Output = ()> + use<> {
+        let (vitals, metrics) = (Arc::clone(&self.vitals), Arc::clone(&self.metrics));
+        let clock = Arc::clone(&self.clock);
+        async move {
+            let mut watch = ClockWatch::new(clock.now(), clock.wall());
+            loop {
+                vitals.beat();
+                if let Some(milliseconds) = watch.look(clock.now(), clock.wall()) {
+                    tracing::warn!(milliseconds, "The wall clock was set");
+                    metrics.clock_steps.inc();
+                }
+                tokio::time::sleep(PULSE).await;
+            }
+        }
     }
 
     /// Says which sources of configuration are in force.
@@ -286,6 +342,9 @@ impl Process {
                 Ok(serving) => return Ok(serving),
                 Err(error) => error,
             };
+            if matches!(error, StartError::Connect(_)) {
+                self.metrics.failed_to_connect();
+            }
             let out_of_time = self.clock.now() + START_INTERVAL >= deadline;
             if error.is_final() || out_of_time {
                 return Err(Ending::new(error.exit(), &error));
@@ -323,6 +382,7 @@ impl Process {
         let identity = self.identity.clone();
         let connector =
             Connector::open(connection, identity, failures, Arc::clone(&self.clock)).await?;
+        self.vitals.attach(&connector);
         let latency = u64::try_from(connector.round_trip().as_nanos()).unwrap_or(u64::MAX);
         tracing::info!(latency, "Transport latency");
 
@@ -333,6 +393,7 @@ impl Process {
             self.files.clone(),
             Arc::clone(&self.service),
             Arc::clone(&self.metrics),
+            Arc::clone(&self.clock),
         ));
         configuration.start(&connector, budget).await?;
         let control = Arc::new(Control {
@@ -340,15 +401,15 @@ impl Process {
             connector: Arc::clone(&connector),
             configuration: Arc::clone(&configuration),
             service: Arc::clone(&self.service),
-            metrics: Arc::clone(&self.metrics),
+            vitals: Arc::clone(&self.vitals),
             prometheus: self.surroundings.prometheus,
             local,
-            started: self.started,
-            clock: Arc::clone(&self.clock),
         });
         let verifier = self.verifier(&connector);
         for route in control.cache_routes() {
-            connector.subscribe(guarded(route, &verifier)).await?;
+            connector
+                .subscribe(guarded(route, &verifier, &self.metrics))
+                .await?;
         }
         self.service
             .start(self.clock.now())
@@ -363,26 +424,32 @@ impl Process {
             .into_iter()
             .partition(|route| route.delivery == Delivery::Every);
         for route in every {
-            connector.subscribe(guarded(route, &verifier)).await?;
+            connector
+                .subscribe(guarded(route, &verifier, &self.metrics))
+                .await?;
         }
         self.reach(Station::Heard, &connector).await;
         for route in shared {
-            connector.subscribe(guarded(route, &verifier)).await?;
+            connector
+                .subscribe(guarded(route, &verifier, &self.metrics))
+                .await?;
         }
         connector.settle().await;
         self.reach(Station::Published, &connector).await;
         for route in dangerous {
-            connector.subscribe(guarded(route, &verifier)).await?;
+            connector
+                .subscribe(guarded(route, &verifier, &self.metrics))
+                .await?;
         }
         connector.settle().await;
         announce(&connector);
 
-        let health = Arc::new(Health::default());
         if embedded {
-            self.open_door(&connector, &health).await?;
+            self.open_door(&connector).await?;
         }
-        health.enter(Phase::Serving);
+        self.health.enter(Phase::Serving);
         let took = self.clock.now().saturating_duration_since(self.started);
+        self.metrics.callback(Callback::Startup, took, false);
         tracing::info!(
             milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "Serving"
@@ -390,7 +457,6 @@ impl Process {
         Ok(Serving {
             connector,
             configuration,
-            health,
         })
     }
 
@@ -413,11 +479,7 @@ impl Process {
         )
     }
 
-    async fn open_door(
-        &self,
-        connector: &Arc<Connector>,
-        health: &Arc<Health>,
-    ) -> Result<(), StartError> {
+    async fn open_door(&self, connector: &Arc<Connector>) -> Result<(), StartError> {
         let listener = TcpListener::bind(self.door)
             .await
             .and_then(|listener| Ok((listener.local_addr()?, listener)));
@@ -427,7 +489,7 @@ impl Process {
         })?;
         let door = Door {
             connector: Arc::clone(connector),
-            health: Arc::clone(health),
+            vitals: Arc::clone(&self.vitals),
             address,
         };
         tokio::spawn(door.serve(listener));
@@ -445,7 +507,12 @@ impl Process {
             std::future::pending::<()>().await;
         }
         loop {
-            let wakeup = self.service.advance(self.clock.now());
+            let now = self.clock.now();
+            let wakeup = self.service.advance(now);
+            if self.profile.issuer == microbus_token::Issuer::Access {
+                let took = self.clock.now().saturating_duration_since(now);
+                self.metrics.callback(Callback::RotateKey, took, false);
+            }
             let until = wakeup.unwrap_or_else(|| self.clock.now() + LONGEST_SLEEP);
             tokio::select! {
                 () = tokio::time::sleep_until(until.into()) => {}
@@ -460,10 +527,8 @@ impl Process {
 
     /// Stops without losing a request that was delivered (spec: microbus-wire 9.2, 13.23).
     async fn stop(&self, serving: &Serving) {
-        let Serving {
-            connector, health, ..
-        } = serving;
-        health.enter(Phase::Stopping);
+        let connector = &serving.connector;
+        self.health.enter(Phase::Stopping);
         let budget = self
             .surroundings
             .shutdown_budget
@@ -480,13 +545,18 @@ impl Process {
             connector.leave(|_| true).await;
             connector.drained().await;
         };
-        if tokio::time::timeout(budget, drain).await.is_err() {
+        let began = self.clock.now();
+        let drained = tokio::time::timeout(budget, drain).await;
+        if drained.is_err() {
             tracing::error!(
                 pending = connector.in_flight(),
                 "Unable to drain pending operations"
             );
         }
         connector.connection().close().await;
+        let took = self.clock.now().saturating_duration_since(began);
+        self.metrics
+            .callback(Callback::Shutdown, took, drained.is_err());
         tracing::info!("Shutdown");
     }
 }
@@ -533,4 +603,6 @@ const DANGEROUS_PORT: u16 = 666;
 const START_INTERVAL: Duration = Duration::from_secs(1);
 /// Kept from the shutdown budget for writing what is buffered.
 const FLUSH_RESERVE: Duration = Duration::from_secs(2);
+/// How often the thread shows that it works.
+const PULSE: Duration = Duration::from_secs(1);
 const LONGEST_SLEEP: Duration = Duration::from_secs(60 * 60);

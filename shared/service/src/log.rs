@@ -3,6 +3,7 @@
 //! Source: spec: microbus-wire 8.6, 10.3 (names and order of the JSON fields).
 
 use crate::deployment::Deployment;
+use crate::metrics::Messages;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -32,11 +33,15 @@ pub(crate) struct CommonFields {
     pub(crate) deployment: Deployment,
 }
 
-/// Starts logging for the whole process; `debug` adds DEBUG lines.
+/// Starts logging for the whole process, counted by `messages`; `debug` adds DEBUG lines.
 ///
 /// # Errors
 /// When the process logs already.
-pub(crate) fn start(common: CommonFields, debug: bool) -> Result<(), TryInitError> {
+pub(crate) fn start(
+    common: CommonFields,
+    debug: bool,
+    messages: Messages,
+) -> Result<(), TryInitError> {
     let level = if debug {
         LevelFilter::DEBUG
     } else {
@@ -61,6 +66,7 @@ pub(crate) fn start(common: CommonFields, debug: bool) -> Result<(), TryInitErro
         .event_format(format);
     tracing_subscriber::registry()
         .with(filter)
+        .with(messages)
         .with(layer)
         .try_init()
 }

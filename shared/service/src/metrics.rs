@@ -1,28 +1,86 @@
 //! Metrics in Prometheus text, with the peer's labels on every series.
 //!
-//! Source: spec: microbus-wire 7.3, 10.1. Every metric of the product is declared here.
+//! Source: spec: microbus-wire 7.3, 10.1. Every metric of the product is declared here and in the files beside.
+
+mod bounds;
+mod declare;
+mod keys;
+mod messages;
+mod minting;
+mod traffic;
+
+pub(crate) use messages::Messages;
+pub(crate) use minting::Minted;
+pub use minting::Reason;
 
 use crate::log::CommonFields;
-use prometheus::{Gauge, IntCounter, IntGauge, Opts, Registry, TextEncoder};
-use std::collections::HashMap;
-use std::time::Duration;
+use crate::service::{KeyReport, Profile};
+use declare::Declare;
+use keys::Keys;
+use microbus_bus::Link;
+use prometheus::{
+    Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
+};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use traffic::Traffic;
 
 /// `Content-Type` of the text.
 pub(crate) const CONTENT_TYPE: &str =
     "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
-/// The counters and gauges of one process.
+/// The counters, gauges and histograms of one process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     uptime: Gauge,
+    callbacks: HistogramVec,
+    keys: Keys,
+    broker: Broker,
+    ready: IntGauge,
+    overload_refusals: IntCounter,
+    /// Requests answered and requests made.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Log lines.
+    pub(crate) messages: Messages,
+    /// Requests to mint.
+    pub(crate) minted: Minted,
+    /// Actors refused, by reason.
+    pub(crate) verify_failures: IntCounterVec,
+    /// Times that the wall clock was set.
+    pub(crate) clock_steps: IntCounter,
+    /// Whether the latest refresh of the configuration was put in force.
+    pub(crate) last_refresh_successful: IntGauge,
     /// Values from the configurator that were not valid and not used.
     pub invalid_configuration: IntCounter,
     /// Claims to mint whose name the platform's expression language takes for a literal.
     pub literal_claim_names: IntCounter,
     /// Key files that could not be used when they were last looked at.
     pub unusable_key_files: IntGauge,
-    overload_refusals: IntGauge,
+    /// Exchanges of keys with other replicas, by `result`: `ok`, `alone` or `failed`.
+    pub exchanges: IntCounterVec,
+    /// What the latest round of warming found of verifiers, by `state`: `warm`, `cold` or `unknown`.
+    pub verifiers: IntGaugeVec,
+}
+
+/// What the link to the broker went through.
+#[derive(Debug)]
+struct Broker {
+    connected: IntGauge,
+    losses: IntCounter,
+    permission_violations: IntCounter,
+    dropped_messages: IntCounter,
+    failed_connects: IntCounter,
+}
+
+/// What is asked of others when the metrics are read.
+pub(crate) struct Reading<'a> {
+    pub(crate) uptime: Duration,
+    pub(crate) wall: SystemTime,
+    pub(crate) ready: bool,
+    pub(crate) link: Link,
+    pub(crate) overload_refusals: u64,
+    pub(crate) keys: &'a KeyReport,
 }
 
 impl Metrics {
@@ -30,12 +88,12 @@ impl Metrics {
     ///
     /// # Errors
     /// When two metrics share a name: a fault of ours.
-    pub(crate) fn new(common: &CommonFields) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(
+        common: &CommonFields,
+        profile: &'static Profile,
+    ) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let declare = Declare {
-            registry: &registry,
-            labels: labels(common),
-        };
+        let declare = Declare::new(&registry, common);
         declare.target_info(common)?;
         // The peer's dashboards select on these two; an issuer never stores anything in the distributed cache.
         declare.int_gauge(
@@ -46,144 +104,174 @@ impl Metrics {
             "microbus_cache_memory_bytes",
             "Size of the elements in the local shard of the distributed cache [bytes]",
         )?;
-        let uptime = declare.gauge(
-            "microbus_uptime_duration_seconds",
-            "Time since the start of the process [seconds]",
+        declare
+            .int_gauges(
+                "microbus_token_build_info",
+                "Always 1; the label is the version of this program",
+                &["version"],
+            )?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
+        let functions = profile.functions.iter().map(|function| function.name);
+        let last_refresh_successful = declare.int_gauge(
+            "microbus_token_config_last_reload_successful",
+            "Whether the latest refresh of the configuration was put in force",
         )?;
-        let invalid_configuration = declare.counter(
-            "microbus_token_invalid_configuration_total",
-            "Values from the configurator that were not valid and not used",
-        )?;
-        let literal_claim_names = declare.counter(
-            "microbus_token_literal_claim_names_total",
-            "Claims whose name the expression language takes for a literal",
-        )?;
-        let unusable_key_files = declare.int_gauge(
-            "microbus_token_unusable_key_files",
-            "Key files that could not be used when they were last looked at",
-        )?;
-        let overload_refusals = declare.int_gauge(
-            "microbus_token_overload_refusals_total",
-            "Requests answered 503 because too many were waiting",
-        )?;
+        last_refresh_successful.set(1);
         Ok(Self {
+            uptime: declare.gauge(
+                "microbus_uptime_duration_seconds",
+                "Time since the start of the process [seconds]",
+            )?,
+            callbacks: declare.histograms(
+                "microbus_callback_duration_seconds",
+                "Time spent in stations of the process's life and in tickers [seconds]",
+                &["name", "type", "error"],
+                traffic::SECONDS,
+            )?,
+            keys: Keys::declare(&declare)?,
+            broker: Broker::declare(&declare)?,
+            ready: declare.int_gauge(
+                "microbus_token_ready",
+                "Whether requests may be sent here, as /readyz says",
+            )?,
+            overload_refusals: declare.counter(
+                "microbus_token_overload_refusals_total",
+                "Requests answered 503 because too many were waiting",
+            )?,
+            traffic: Arc::new(Traffic::declare(
+                &declare,
+                profile.issuer.host(),
+                functions.collect(),
+            )?),
+            messages: Messages::declare(&declare)?,
+            minted: Minted::declare(&declare)?,
+            verify_failures: declare.counters(
+                "microbus_token_verify_failures_total",
+                "Actors of requests that were refused",
+                &["reason"],
+            )?,
+            clock_steps: declare.counter(
+                "microbus_token_clock_steps_total",
+                "Times that the wall clock was set",
+            )?,
+            last_refresh_successful,
+            invalid_configuration: declare.counter(
+                "microbus_token_invalid_configuration_total",
+                "Values from the configurator that were not valid and not used",
+            )?,
+            literal_claim_names: declare.counter(
+                "microbus_token_literal_claim_names_total",
+                "Claims whose name the expression language takes for a literal",
+            )?,
+            unusable_key_files: declare.int_gauge(
+                "microbus_token_unusable_key_files",
+                "Key files that could not be used when they were last looked at",
+            )?,
+            exchanges: declare.counters(
+                "microbus_token_exchanges_total",
+                "Exchanges of keys with other replicas",
+                &["result"],
+            )?,
+            verifiers: declare.int_gauges(
+                "microbus_token_verifiers",
+                "Verifiers on the bus, as the latest round of warming found them",
+                &["state"],
+            )?,
             registry,
-            uptime,
-            invalid_configuration,
-            literal_claim_names,
-            unusable_key_files,
-            overload_refusals,
         })
     }
 
-    /// Returns all series as Prometheus text, given what others count.
+    /// Notes how long a station of the process's life, or a ticker, took.
+    pub(crate) fn callback(&self, callback: Callback, took: Duration, failed: bool) {
+        let (name, kind) = callback.labels();
+        let error = if failed { "ERROR" } else { "OK" };
+        self.callbacks
+            .with_label_values(&[name, kind, error])
+            .observe(took.as_secs_f64());
+    }
+
+    /// Returns all series as Prometheus text, given what others know.
     ///
     /// # Errors
     /// When a series cannot be encoded: a fault of ours.
-    pub(crate) fn text(
-        &self,
-        uptime: Duration,
-        overload_refusals: u64,
-    ) -> Result<String, prometheus::Error> {
-        self.overload_refusals
-            .set(i64::try_from(overload_refusals).unwrap_or(i64::MAX));
-        self.uptime.set(uptime.as_secs_f64());
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    pub(crate) fn text(&self, reading: &Reading<'_>) -> Result<String, prometheus::Error> {
+        self.uptime.set(reading.uptime.as_secs_f64());
+        self.ready.set(i64::from(reading.ready));
+        raise(&self.overload_refusals, reading.overload_refusals);
+        self.broker.show(&reading.link);
+        self.keys.show(reading.keys, reading.wall);
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        Ok(bounds::as_in_go(&text))
+    }
+
+    /// Counts an attempt to connect that failed before there was a link.
+    pub(crate) fn failed_to_connect(&self) {
+        self.broker.failed_connects.inc();
     }
 }
 
-struct Declare<'a> {
-    registry: &'a Registry,
-    labels: HashMap<String, String>,
+/// What the peer measures besides requests (spec: microbus-wire 10.1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Callback {
+    Startup,
+    Shutdown,
+    ConfigChanged,
+    ObserveMetrics,
+    RotateKey,
 }
 
-impl Declare<'_> {
-    fn options(&self, name: &str, help: &str) -> Opts {
-        Opts::new(name, help).const_labels(self.labels.clone())
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let counter = IntCounter::with_opts(self.options(name, help))?;
-        self.registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        let gauge = Gauge::with_opts(self.options(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn int_gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let gauge = IntGauge::with_opts(self.options(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn target_info(&self, common: &CommonFields) -> Result<(), prometheus::Error> {
-        let labels = HashMap::from([
-            (
-                "deployment_environment_name".to_owned(),
-                common.deployment.as_str().to_owned(),
-            ),
-            ("service_instance_id".to_owned(), common.instance.clone()),
-            ("service_name".to_owned(), common.service.clone()),
-            ("service_namespace".to_owned(), common.plane.clone()),
-            ("service_version".to_owned(), common.version.to_string()),
-        ]);
-        let info =
-            IntGauge::with_opts(Opts::new("target_info", "Target metadata").const_labels(labels))?;
-        info.set(1);
-        self.registry.register(Box::new(info))
+impl Callback {
+    fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Startup => ("OnStartup", "lifecycle"),
+            Self::Shutdown => ("OnShutdown", "lifecycle"),
+            Self::ConfigChanged => ("OnConfigChanged", "config"),
+            Self::ObserveMetrics => ("OnObserveMetrics", "metric"),
+            Self::RotateKey => ("RotateKey", "ticker"),
+        }
     }
 }
 
-fn labels(common: &CommonFields) -> HashMap<String, String> {
-    HashMap::from([
-        ("plane".to_owned(), common.plane.clone()),
-        ("service".to_owned(), common.service.clone()),
-        ("ver".to_owned(), common.version.to_string()),
-        ("id".to_owned(), common.instance.clone()),
-        (
-            "deployment".to_owned(),
-            common.deployment.as_str().to_owned(),
-        ),
-        ("otel_scope_name".to_owned(), "microbus".to_owned()),
-        ("otel_scope_schema_url".to_owned(), String::new()),
-        ("otel_scope_version".to_owned(), String::new()),
-    ])
+impl Broker {
+    fn declare(declare: &Declare<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            connected: declare.int_gauge(
+                "microbus_token_broker_connected",
+                "Whether the bus is connected now",
+            )?,
+            losses: declare.counter(
+                "microbus_token_broker_losses_total",
+                "Times that the connection to the broker was lost",
+            )?,
+            permission_violations: declare.counter(
+                "microbus_token_permission_violations_total",
+                "Publications and subscriptions of ours that the broker refused for lack of permission",
+            )?,
+            dropped_messages: declare.counter(
+                "microbus_token_dropped_messages_total",
+                "Messages dropped because a subscription's buffer was full",
+            )?,
+            failed_connects: declare.counter(
+                "microbus_token_connect_failures_total",
+                "Attempts to connect to the broker that failed",
+            )?,
+        })
+    }
+
+    fn show(&self, link: &Link) {
+        self.connected.set(i64::from(link.connected));
+        raise(&self.losses, link.losses);
+        raise(&self.permission_violations, link.permission_violations);
+        raise(&self.dropped_messages, link.dropped_messages);
+        raise(&self.failed_connects, link.failed_connects);
+    }
+}
+
+/// Raises a counter to what another counter says.
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::deployment::Deployment;
-
-    #[test]
-    fn every_series_carries_the_peers_labels() {
-        let common = CommonFields {
-            plane: "microbus".into(),
-            service: "access.token.core".into(),
-            version: 4,
-            instance: "id-abcdefghij".into(),
-            deployment: Deployment::Prod,
-        };
-        let metrics = Metrics::new(&common).unwrap();
-        metrics.invalid_configuration.inc();
-        let text = metrics.text(Duration::from_secs(2), 3).unwrap();
-        let labels = "{deployment=\"PROD\",id=\"id-abcdefghij\",otel_scope_name=\"microbus\",\
-            otel_scope_schema_url=\"\",otel_scope_version=\"\",plane=\"microbus\",\
-            service=\"access.token.core\",ver=\"4\"}";
-        for line in [
-            format!("microbus_uptime_duration_seconds{labels} 2"),
-            format!("microbus_cache_elements{labels} 0"),
-            format!("microbus_token_invalid_configuration_total{labels} 1"),
-        ] {
-            assert!(text.contains(&line), "{line} not in\n{text}");
-        }
-        assert!(
-            text.contains("target_info{deployment_environment_name=\"PROD\""),
-            "{text}"
-        );
-    }
-}
+mod tests;

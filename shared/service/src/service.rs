@@ -2,14 +2,16 @@
 
 use crate::deployment::Deployment;
 use crate::metrics::Metrics;
+use crate::minting::Minting;
 use crate::property::Property;
 use crate::settings::Settings;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use microbus_bus::{Clock, Connector, Failure, Identity, Route};
 use microbus_token::{Issuer, KeyId, VerifyingKey};
 use rand::rngs::StdRng;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a service is, known before it runs.
 #[derive(Debug)]
@@ -72,6 +74,57 @@ pub struct Parts<'a> {
     pub identity: &'a Identity,
     /// Where to count.
     pub metrics: &'a Arc<Metrics>,
+    /// What answers requests to mint.
+    pub minting: Arc<Minting>,
+}
+
+/// What is to be seen of an issuer's keys.
+#[derive(Debug, Clone, Default)]
+pub struct KeyReport {
+    /// Published keys of this replica, newest first.
+    pub own: Vec<KeyState>,
+    /// How many keys of other replicas are published besides.
+    pub foreign: usize,
+    /// How many other replicas were heard lately.
+    pub replicas: usize,
+    /// How long until another key is due; `None` where that is the operator's business.
+    pub next_rotation: Option<Duration>,
+}
+
+/// What is to be seen of one key.
+#[derive(Debug, Clone)]
+pub struct KeyState {
+    /// Key ID.
+    pub kid: String,
+    /// What the key is good for now.
+    pub state: KeySlot,
+    /// How long it has been so, where that is known.
+    pub age: Option<Duration>,
+    /// How long it is published still, where that is known.
+    pub left: Option<Duration>,
+}
+
+/// What a key is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeySlot {
+    /// It is published and does not sign yet.
+    Waits,
+    /// It signs.
+    Signs,
+    /// It is published, and signs no more or never will.
+    Verifies,
+}
+
+impl KeySlot {
+    /// Returns the name as a label: `waits`, `signs` or `verifies`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waits => "waits",
+            Self::Signs => "signs",
+            Self::Verifies => "verifies",
+        }
+    }
 }
 
 /// Where a process stands between its subscriptions (design: an issuer publishes before it signs).
@@ -129,6 +182,12 @@ pub trait Service: Send + Sync + 'static {
 
     /// Does what the time demands and returns when to be called again.
     fn advance(&self, now: Instant) -> Option<Instant>;
+
+    /// Returns the body of an answer with the JWK Set: `{}` and LF without a key.
+    fn jwk_set(&self) -> Bytes;
+
+    /// Returns what is to be seen of the keys.
+    fn keys(&self, now: Instant) -> KeyReport;
 
     /// Returns a key from its own memory, so that its own tokens are verified without asking anybody.
     fn verifying_key(&self, issuer: Issuer, id: &KeyId) -> Option<VerifyingKey>;

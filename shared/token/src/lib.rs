@@ -59,7 +59,7 @@ pub use mint::{
     force_bearer, mint_access, mint_bearer, sign_claims,
 };
 pub use pem::{KeyTextError, read_key_text};
-pub use ring::{ACTIVATION_DELAY, Change, KeyRing, RingError, RotationPolicy};
+pub use ring::{ACTIVATION_DELAY, Change, KeyRing, KeyStation, RingError, RotationPolicy};
 pub use secret::Secret;
 #[cfg(feature = "testing")]
 pub use verify::read_unsigned;

@@ -67,6 +67,26 @@ struct Retired {
     until: Instant,
 }
 
+/// Where a key stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStation {
+    /// It is published and does not sign yet.
+    Waits {
+        /// Since when.
+        since: Instant,
+    },
+    /// It signs.
+    Signs {
+        /// Since when.
+        since: Instant,
+    },
+    /// It signs no more and is still published.
+    Retired {
+        /// Until when.
+        until: Instant,
+    },
+}
+
 /// What happened to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -220,6 +240,28 @@ impl KeyRing {
             )
         });
         held.chain(retired).collect()
+    }
+
+    /// Returns the keys in the order of [`KeyRing::published`], each with the time of its latest or next change: since when
+    /// it waits or signs, until when it is published.
+    #[must_use]
+    pub fn stations(&self) -> Vec<(KeyId, KeyStation)> {
+        let id = |held: &Held| held.key.id().clone();
+        let waits = |held| (id(held), KeyStation::Waits { since: held.since });
+        let signs = |held| (id(held), KeyStation::Signs { since: held.since });
+        let next = self.next.as_ref().map(waits);
+        let active = self.active.as_ref().map(signs);
+        let retired = self.retired.iter().map(|retired| {
+            let until = retired.until;
+            (retired.jwk.id().clone(), KeyStation::Retired { until })
+        });
+        next.into_iter().chain(active).chain(retired).collect()
+    }
+
+    /// Returns when another key is due; none while one waits, or when it is due now.
+    #[must_use]
+    pub fn next_rotation(&self) -> Option<Instant> {
+        self.rotation_at().flatten()
     }
 
     /// Returns when [`KeyRing::advance`] or [`KeyRing::rotation_due`] will have something new to

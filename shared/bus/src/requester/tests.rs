@@ -37,9 +37,14 @@ impl Bench {
             .subscribe("microbus.safe.>".to_owned(), None)
             .await
             .unwrap();
-        let requester = Requester::start(connection.clone(), identity, Arc::new(SystemClock))
-            .await
-            .unwrap();
+        let requester = Requester::start(
+            connection.clone(),
+            identity,
+            Arc::new(SystemClock),
+            Observation::default(),
+        )
+        .await
+        .unwrap();
         Self {
             connection,
             requester,

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::handler::{Answer, Delivery, Reply, Route};
 use crate::identity::Identity;
 use crate::in_flight::Flight;
+use crate::observer::Answered;
 use async_nats::Subject;
 use bytes::Bytes;
 use microbus_wire::fragment::{self, Fragment};
@@ -14,10 +15,11 @@ use microbus_wire::header::{self, OpCode};
 use microbus_wire::host::escape_host;
 use microbus_wire::locality::Locality;
 use microbus_wire::status::ErrorStatus;
-use microbus_wire::subject::{RequestSubject, SubjectError, reply_subject};
+use microbus_wire::subject::{Method, RequestSubject, SubjectError, reply_subject};
 use microbus_wire::text::Text;
 use microbus_wire::trace::{Layout, TracedError, trace_id};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A route, and what all its answers have in common.
 pub(super) struct Endpoint {
@@ -53,7 +55,9 @@ pub(super) struct Context {
     pub(super) acked: bool,
     reply_to: Subject,
     message_id: Text,
+    method: Method,
     target: Text,
+    heard: Instant,
     call_depth: u32,
     traceparent: Option<Text>,
     pub(super) flight: Flight,
@@ -86,6 +90,7 @@ impl Responder {
         endpoint: &Arc<Endpoint>,
         frame: &Request,
         subject: &RequestSubject<'_>,
+        now: Instant,
     ) -> Result<Context, NotAnswerable> {
         let required = |name: &'static str| {
             frame
@@ -108,7 +113,9 @@ impl Responder {
             acked: false,
             reply_to: reply_subject(&self.identity.plane, own, &caller, &from_id)?.into(),
             message_id,
+            method: frame.method,
             target: frame.target_text(),
+            heard: now,
             call_depth: depth.and_then(|depth| depth.parse().ok()).unwrap_or(0),
             traceparent: frame.headers.text(header::TRACEPARENT),
             flight: self.in_flight.begin(),
@@ -132,6 +139,7 @@ impl Responder {
             Ok(reply) => (OpCode::Res, reply),
             Err(failure) => (OpCode::Err, self.error_reply(&context, &failure)),
         };
+        self.observe(&context, op_code, &reply);
         for (fragment, body) in fragment::split(&reply.body, self.settings.fragment_size) {
             let head = ResponseHead {
                 status: reply.status,
@@ -146,6 +154,19 @@ impl Responder {
             if self.connection.publish(reply_to, payload).await.is_err() {
                 return;
             }
+        }
+    }
+
+    fn observe(&self, context: &Context, op_code: OpCode, reply: &Reply) {
+        if let Some(observer) = self.observation.get() {
+            observer.answered(&Answered {
+                route: &context.endpoint.route,
+                method: context.method,
+                status: reply.status,
+                failed: op_code == OpCode::Err,
+                body_length: reply.body.len(),
+                took: self.clock.now().saturating_duration_since(context.heard),
+            });
         }
     }
 

@@ -64,7 +64,13 @@ impl Setup {
             locality: self.locality,
         };
         let tap = connection.subscribe(">".to_owned(), None).await.unwrap();
-        let responder = Responder::start(connection.clone(), identity, self.settings, self.clock);
+        let responder = Responder::start(
+            connection.clone(),
+            identity,
+            self.settings,
+            self.clock,
+            Observation::default(),
+        );
         Bench {
             connection,
             responder,

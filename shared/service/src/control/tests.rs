@@ -1,6 +1,6 @@
 use super::*;
 use crate::fixture::{self, ACCESS, answered, connector, outgoing};
-use microbus_bus::{Connection, Outgoing, SystemClock};
+use microbus_bus::{Connection, Outgoing};
 use microbus_wire::frame::Response;
 use microbus_wire::header;
 use microbus_wire::trace::TracedError;
@@ -19,17 +19,14 @@ impl Bench {
         let own = connector(&connection, "access.token.core").await;
         let stranger = connector(&connection, "tester.client").await;
         let metrics = fixture::metrics();
-        let clock = Arc::new(SystemClock);
         let control = Arc::new(Control {
             profile: &ACCESS,
             connector: Arc::clone(&own),
             configuration: fixture::configuration(&metrics),
-            metrics,
+            vitals: fixture::vitals(&metrics, &Arc::default()),
             service: Arc::new(fixture::Idle),
             prometheus,
             local,
-            started: microbus_bus::Clock::now(&*clock),
-            clock,
         });
         for route in control.cache_routes().into_iter().chain(control.routes()) {
             own.subscribe(route).await.unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fixture::{answered, connector, outgoing};
+use crate::fixture::{self, answered, connector, outgoing};
 use futures_util::future::BoxFuture;
 use microbus_bus::{
     Acknowledge, Clock as _, Connection, Connector, Delivery, Reply, RequestError, Scope,
@@ -71,7 +71,7 @@ impl Bench {
         };
         let connector = connector(&Connection::in_process(), "access.token.core").await;
         connector
-            .subscribe(guarded(route, &verifier))
+            .subscribe(guarded(route, &verifier, &fixture::metrics()))
             .await
             .unwrap();
         Self {
@@ -180,7 +180,7 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
         handler: Arc::new(|_: Incoming| -> Handling { panic!("planted") }),
     };
     connector
-        .subscribe(guarded(route, &verifier))
+        .subscribe(guarded(route, &verifier, &fixture::metrics()))
         .await
         .unwrap();
     let request = outgoing(Method::Get, "https://access.token.core:888/ping")

@@ -37,6 +37,31 @@ fn ids(ring: &KeyRing) -> Vec<KeyId> {
 }
 
 #[test]
+fn stations_tell_since_when_and_until_when() {
+    let t = start();
+    let mut ring = KeyRing::new(policy());
+    ring.prepare(key(1), t).unwrap();
+    assert_eq!(ring.next_rotation(), None);
+    ring.activate_now(t);
+    let due = t + seconds(7200);
+    assert_eq!(ring.next_rotation(), Some(due));
+    ring.prepare(key(2), due).unwrap();
+    let stations = [
+        (id(2), KeyStation::Waits { since: due }),
+        (id(1), KeyStation::Signs { since: t }),
+    ];
+    assert_eq!(ring.stations(), stations);
+    let swap = due + seconds(10);
+    ring.advance(swap);
+    let until = swap + policy().retention;
+    let stations = [
+        (id(2), KeyStation::Signs { since: swap }),
+        (id(1), KeyStation::Retired { until }),
+    ];
+    assert_eq!(ring.stations(), stations);
+}
+
+#[test]
 fn a_key_lives_through_all_its_states() {
     let t = start();
     let mut ring = KeyRing::new(policy());

@@ -1,0 +1,102 @@
+//! What became of requests to mint, by caller.
+
+use super::declare::Declare;
+use prometheus::{Error, Histogram, IntCounter, IntCounterVec};
+
+/// Why a token was not minted, as a label: a closed set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The claims were not what a request may carry.
+    Malformed,
+    /// No key signs yet.
+    NoKey,
+    /// The claims were refused by the issuer: a claim name, or a claims transformer.
+    Claims,
+}
+
+impl Reason {
+    /// Returns the reason as a label and in the audit trail, such as `no_key`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::NoKey => "no_key",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+/// The metrics of minting.
+#[derive(Debug)]
+pub(crate) struct Minted {
+    minted: IntCounterVec,
+    refused: IntCounterVec,
+    pub(crate) parsing: Histogram,
+    pub(crate) signing: Histogram,
+    pub(crate) lifetime: Histogram,
+    pub(crate) first_seen: IntCounter,
+}
+
+impl Minted {
+    pub(super) fn declare(declare: &Declare<'_>) -> Result<Self, Error> {
+        let durations = declare.histograms(
+            "microbus_token_mint_duration_seconds",
+            "Time to read the claims (parse), and to judge and sign them (sign) [seconds]",
+            &["phase"],
+            MINT_SECONDS,
+        )?;
+        Ok(Self {
+            minted: declare.counters(
+                "microbus_token_minted_total",
+                "Tokens minted, by the caller that the broker vouches for",
+                &["caller"],
+            )?,
+            refused: declare.counters(
+                "microbus_token_mint_refused_total",
+                "Requests to mint that were refused",
+                &["caller", "reason"],
+            )?,
+            parsing: durations.with_label_values(&["parse"]),
+            signing: durations.with_label_values(&["sign"]),
+            lifetime: declare.histogram(
+                "microbus_token_lifetime_seconds",
+                "Lifetimes of the tokens minted [seconds]",
+                LIFETIME_SECONDS,
+            )?,
+            first_seen: declare.counter(
+                "microbus_token_first_seen_callers_total",
+                "Callers that had not minted since the start of the process",
+            )?,
+        })
+    }
+
+    /// Returns the counter of the tokens of `caller`, to be kept.
+    pub(crate) fn of(&self, caller: &str) -> IntCounter {
+        self.minted.with_label_values(&[caller])
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn refused(&self, caller: &str, reason: Reason) {
+        self.refused
+            .with_label_values(&[caller, reason.as_str()])
+            .inc();
+    }
+}
+
+const MINT_SECONDS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1,
+];
+/// From the time budgets of requests to the lifetimes of bearer tokens.
+const LIFETIME_SECONDS: &[f64] = &[
+    1.0,
+    5.0,
+    20.0,
+    60.0,
+    300.0,
+    900.0,
+    3600.0,
+    86_400.0,
+    604_800.0,
+    2_592_000.0,
+    31_536_000.0,
+];

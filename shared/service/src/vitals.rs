@@ -1,0 +1,110 @@
+//! What may be seen of a running process, whichever way it is asked: over the bus, at the door, at the admin listener.
+
+use crate::health::{Health, Readiness};
+use crate::metrics::{Callback, Metrics, Reading};
+use crate::service::Service;
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use microbus_bus::{Clock, Connector, Link};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The vital signs of one process; any thread may read them.
+pub(crate) struct Vitals {
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    service: Arc<dyn Service>,
+    clock: Arc<dyn Clock>,
+    started: Instant,
+    /// Of the latest attempt to start.
+    connector: ArcSwapOption<Connector>,
+    /// When the process's one thread was last seen working, in milliseconds since it was started.
+    heartbeat: AtomicU64,
+}
+
+impl Vitals {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+        service: Arc<dyn Service>,
+        clock: Arc<dyn Clock>,
+        started: Instant,
+    ) -> Self {
+        Self {
+            metrics,
+            health,
+            service,
+            clock,
+            started,
+            connector: ArcSwapOption::empty(),
+            heartbeat: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the connector over whose traffic is measured from now on.
+    pub(crate) fn attach(&self, connector: &Arc<Connector>) {
+        connector.observe(Arc::clone(&self.metrics.traffic) as _);
+        self.connector.store(Some(Arc::clone(connector)));
+    }
+
+    /// Notes that the process's thread works.
+    pub(crate) fn beat(&self) {
+        self.heartbeat.store(self.age(), Ordering::Relaxed);
+    }
+
+    /// Tells whether the process's thread has worked lately.
+    pub(crate) fn is_alive(&self) -> bool {
+        let silent = self
+            .age()
+            .saturating_sub(self.heartbeat.load(Ordering::Relaxed));
+        Duration::from_millis(silent) < LONGEST_SILENCE
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.health.readiness(self.link().connected)
+    }
+
+    /// Returns the body of an answer with the JWK Set.
+    pub(crate) fn jwk_set(&self) -> Bytes {
+        self.service.jwk_set()
+    }
+
+    /// Returns all metrics as Prometheus text.
+    ///
+    /// # Errors
+    /// When a series cannot be encoded: a fault of ours.
+    pub(crate) fn metrics_text(&self) -> Result<String, prometheus::Error> {
+        let now = self.clock.now();
+        let keys = self.service.keys(now);
+        let took = self.clock.now().saturating_duration_since(now);
+        self.metrics.callback(Callback::ObserveMetrics, took, false);
+        let connector = self.connector.load();
+        self.metrics.text(&Reading {
+            uptime: now.saturating_duration_since(self.started),
+            wall: self.clock.wall(),
+            ready: self.readiness() == Readiness::Ready,
+            link: self.link(),
+            overload_refusals: connector
+                .as_ref()
+                .map_or(0, |connector| connector.overload_refusals()),
+            keys: &keys,
+        })
+    }
+
+    fn link(&self) -> Link {
+        let connector = self.connector.load();
+        connector
+            .as_ref()
+            .map_or_else(Link::default, |connector| connector.connection().link())
+    }
+
+    /// Returns the milliseconds since the process was started.
+    fn age(&self) -> u64 {
+        let age = self.clock.now().saturating_duration_since(self.started);
+        u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A thread that signs and answers is back within milliseconds; half a minute is a hang.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
