@@ -12,6 +12,7 @@ mod bearer;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod configuration;
+mod connections;
 mod embedded;
 mod fragments;
 mod harness;

@@ -36,7 +36,9 @@ async fn unanswered(caller: &Caller, count: usize) -> (usize, usize) {
 async fn under_load_a_graceful_stop_answers_every_request_that_it_acked() {
     let bus = Bus::start().await;
     let _configurator = bus.configurator().await;
-    let setup = bus.issuer(Product::ACCESS_TOKEN);
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_CONNECTIONS", "2");
     let (mut stopping, _staying) = (setup.start(), setup.start());
     stopping.until_logged("Serving").await;
     _staying.until_logged("Serving").await;

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::handler::Route;
-use crate::identity::Identity;
+use crate::identity::{Identity, random_instance_id};
 use crate::in_flight::Limits;
 use crate::observer::{Observation, Observer};
 use crate::outgoing::{Outgoing, RequestError};
@@ -15,6 +15,7 @@ use microbus_wire::fragment::{FragmentSizeError, fragment_size};
 use microbus_wire::frame::Response;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// An instance on the bus.
@@ -26,7 +27,16 @@ pub struct Connector {
     round_trip: Duration,
     measured: Duration,
     fragment_size: usize,
+    manner: Manner,
+}
+
+/// How an instance answers; those of one process do so alike.
+#[derive(Clone)]
+struct Manner {
+    failures: Failures,
+    clock: Arc<dyn Clock>,
     observation: Observation,
+    without_ack: Arc<AtomicBool>,
 }
 
 /// Why a connector could not be opened.
@@ -60,13 +70,41 @@ impl Connector {
         failures: Failures,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, OpenError> {
+        let manner = Manner {
+            failures,
+            clock,
+            observation: Observation::default(),
+            without_ack: Arc::default(),
+        };
+        Self::assemble(connection, identity, manner).await
+    }
+
+    /// Opens one more instance of the same service, on a connection of its own: it has the same observer, and acks alike.
+    ///
+    /// Its tasks run on the runtime that this is called on.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_beside(&self, connection: Connection) -> Result<Arc<Self>, OpenError> {
+        let identity = Identity {
+            instance: random_instance_id(),
+            ..self.identity.clone()
+        };
+        Self::assemble(connection, identity, self.manner.clone()).await
+    }
+
+    async fn assemble(
+        connection: Connection,
+        identity: Identity,
+        manner: Manner,
+    ) -> Result<Arc<Self>, OpenError> {
         let fragment_size = fragment_size(connection.max_payload())?;
-        let observation = Observation::default();
+        let clock = &manner.clock;
         let requester = Requester::start(
             connection.clone(),
             identity.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&observation),
+            Arc::clone(clock),
+            Arc::clone(&manner.observation),
         )
         .await?;
         let (round_trip, measured) = if connection.is_in_process() {
@@ -81,15 +119,16 @@ impl Connector {
         let settings = ResponderSettings {
             round_trip,
             fragment_size,
-            reveal: failures == Failures::Revealed,
+            reveal: manner.failures == Failures::Revealed,
             limits: Limits::DEFAULT,
         };
         let responder = Responder::start(
             connection.clone(),
             identity.clone(),
             settings,
-            clock,
-            Arc::clone(&observation),
+            Arc::clone(clock),
+            Arc::clone(&manner.observation),
+            Arc::clone(&manner.without_ack),
         );
         Ok(Arc::new(Self {
             connection,
@@ -99,14 +138,14 @@ impl Connector {
             round_trip,
             measured,
             fragment_size,
-            observation,
+            manner,
         }))
     }
 
     /// Has `observer` measure what passes from now on; the first one stays.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         // A second observer is refused, as documented.
-        drop(self.observation.set(observer));
+        drop(self.manner.observation.set(observer));
     }
 
     /// Returns who this is.
@@ -193,7 +232,7 @@ impl Connector {
     /// Decides whether requests of routes that are acknowledged [`IfLate`](crate::Acknowledge::IfLate) are answered without an
     /// ack; at first they are not. Their callers then have fewer samples of how fast they are acked.
     pub fn answer_without_ack(&self, allowed: bool) {
-        self.responder.answer_without_ack(allowed);
+        self.manner.without_ack.store(allowed, Ordering::Relaxed);
     }
 
     /// Ends the endpoints that `which` chooses; requests that the broker delivered before are still answered.

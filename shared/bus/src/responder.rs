@@ -59,7 +59,7 @@ pub(crate) struct Responder {
     /// Told when the queue is not empty any more.
     arrived: Arc<Notify>,
     /// Whether requests are answered without an ack where their route allows it.
-    without_ack: AtomicBool,
+    without_ack: Arc<AtomicBool>,
     in_flight: InFlight,
     overload_refusals: AtomicU64,
     subscribed: Mutex<Vec<Subscribed>>,
@@ -97,6 +97,7 @@ impl Responder {
         settings: ResponderSettings,
         clock: Arc<dyn Clock>,
         observation: Observation,
+        without_ack: Arc<AtomicBool>,
     ) -> Arc<Self> {
         let arrived = Arc::new(Notify::new());
         let responder = Arc::new(Self {
@@ -107,7 +108,7 @@ impl Responder {
             partial: Mutex::new(Partial::new(settings.round_trip)),
             queue: Mutex::new(Queue::new()),
             arrived: Arc::clone(&arrived),
-            without_ack: AtomicBool::new(false),
+            without_ack,
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
             subscribed: Mutex::new(Vec::new()),
@@ -122,11 +123,6 @@ impl Responder {
             }
         });
         responder
-    }
-
-    /// Decides whether requests are answered without an ack where their route allows it.
-    pub(crate) fn answer_without_ack(&self, allowed: bool) {
-        self.without_ack.store(allowed, Ordering::Relaxed);
     }
 
     /// Subscribes `route` at every slot of this instance.

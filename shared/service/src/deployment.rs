@@ -100,6 +100,8 @@ pub(crate) struct Surroundings {
     pub(crate) configuration: ConfigurationSource,
     /// Working directory: artifacts and configuration files are looked up from here.
     pub(crate) directory: PathBuf,
+    /// Connections to the broker, each with a thread of its own.
+    pub(crate) connections: u8,
     /// How long start-up may be retried before the process gives up.
     pub(crate) startup_budget: Duration,
     /// How long a stop may take in all.
@@ -168,6 +170,16 @@ impl Surroundings {
         let artifacts = Artifacts::resolve(directory, hostname.as_str());
         let bus = choose_bus(environment, deployment, servers, artifacts, &mut problems);
         let admin = admin::address(environment, &mut problems);
+        let connections = match environment.get("MICROBUS_CONNECTIONS").map(str::parse) {
+            None => 1,
+            Some(Ok(count)) if (1..=MOST_CONNECTIONS).contains(&count) => count,
+            Some(_) => {
+                problems.push(format!(
+                    "MICROBUS_CONNECTIONS must be a number from 1 to {MOST_CONNECTIONS}: one per core that is to work, mostly 1"
+                ));
+                1
+            }
+        };
         let surroundings = Self {
             deployment,
             plane,
@@ -175,6 +187,7 @@ impl Surroundings {
             bus,
             configuration,
             directory: directory.to_owned(),
+            connections,
             startup_budget: budget(environment, "MICROBUS_STARTUP_TIME_BUDGET", 120),
             shutdown_budget: budget(environment, "MICROBUS_SHUTDOWN_TIME_BUDGET", 24),
             prometheus: environment.is_on("MICROBUS_PROMETHEUS_EXPORTER"),
@@ -247,6 +260,9 @@ fn deprecated_login(environment: &Environment) -> Option<DeprecatedLogin> {
         seed: secret("MICROBUS_NATS_NKEY_SEED")?,
     })
 }
+
+/// More than any issuer needs, and few enough for a typing error to be noticed.
+const MOST_CONNECTIONS: u8 = 16;
 
 /// Unparsable and non-positive budgets mean the default, as in the Go services (spec: microbus-wire 9.1).
 fn budget(environment: &Environment, name: &str, default_seconds: u64) -> Duration {

@@ -16,6 +16,7 @@ mod exit;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod further;
 mod guard;
 mod health;
 mod lifecycle;

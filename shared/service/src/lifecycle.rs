@@ -12,6 +12,7 @@ use crate::door::Door;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::files::{self, FileValues};
+use crate::further::{Further, FurtherError};
 use crate::guard::guarded;
 use crate::health::{Health, Phase};
 use crate::log::{self, CommonFields};
@@ -100,6 +101,7 @@ struct Process {
 /// A process that serves.
 struct Serving {
     connector: Arc<Connector>,
+    further: Vec<Further>,
     configuration: Arc<Configuration>,
 }
 
@@ -114,6 +116,8 @@ enum StartError {
     Subscribe(#[from] SubscribeError),
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
+    #[error(transparent)]
+    Further(#[from] FurtherError),
     #[error("the service cannot start: {0}")]
     Service(Box<dyn std::error::Error + Send + Sync>),
     #[error(
@@ -141,6 +145,7 @@ impl StartError {
             | Self::Door { .. }
             | Self::Open(OpenError::FragmentSize(_)) => Exit::Configuration,
             Self::Connect(ConnectError::Refused { .. } | ConnectError::Unreachable { .. })
+            | Self::Further(_)
             | Self::Subscribe(_)
             | Self::Open(OpenError::Subscribe(_)) => Exit::BrokerUnreachable,
             Self::Service(_) => Exit::Internal,
@@ -442,6 +447,7 @@ impl Process {
                 .await?;
         }
         connector.settle().await;
+        let further = self.open_further(&connector).await?;
         announce(&connector);
 
         if embedded {
@@ -456,8 +462,31 @@ impl Process {
         );
         Ok(Serving {
             connector,
+            further,
             configuration,
         })
+    }
+
+    /// Opens the connections beside the first one, which serve what one replica answers for all.
+    async fn open_further(&self, first: &Arc<Connector>) -> Result<Vec<Further>, FurtherError> {
+        let mut opened = Vec::new();
+        let BusChoice::Nats(settings) = &self.surroundings.bus else {
+            return Ok(opened);
+        };
+        for _ in 1..self.surroundings.connections {
+            let further = Further::open(settings.clone(), first).await?;
+            let verifier = self.verifier(further.connector());
+            let routes = Arc::clone(&self.service).routes().into_iter();
+            let shared = routes.filter(|route| route.delivery == Delivery::One);
+            let guarded = shared.map(|route| guarded(route, &verifier, &self.metrics));
+            further.subscribe(guarded.collect()).await?;
+            tracing::info!(
+                id = further.connector().identity().instance.as_str(),
+                "Further connection"
+            );
+            opened.push(further);
+        }
+        Ok(opened)
     }
 
     async fn reach(&self, station: Station, connector: &Arc<Connector>) {
@@ -527,7 +556,9 @@ impl Process {
 
     /// Stops without losing a request that was delivered (spec: microbus-wire 9.2, 13.23).
     async fn stop(&self, serving: &Serving) {
-        let connector = &serving.connector;
+        let Serving {
+            connector, further, ..
+        } = serving;
         self.health.enter(Phase::Stopping);
         let budget = self
             .surroundings
@@ -536,6 +567,9 @@ impl Process {
             .max(FLUSH_RESERVE);
         let drain = async {
             connector.leave(|route| route.port == DANGEROUS_PORT).await;
+            for one in further {
+                one.leave(|_| true).await;
+            }
             connector.drained().await;
             self.reach(Station::Leaving, connector).await;
             connector
@@ -552,6 +586,9 @@ impl Process {
                 pending = connector.in_flight(),
                 "Unable to drain pending operations"
             );
+        }
+        for one in further {
+            one.close().await;
         }
         connector.connection().close().await;
         let took = self.clock.now().saturating_duration_since(began);

@@ -29,6 +29,7 @@ const LONG: Duration = Duration::from_secs(60 * 60);
 struct Bench {
     connection: Connection,
     responder: Arc<Responder>,
+    without_ack: Arc<AtomicBool>,
     tap: Subscription,
 }
 
@@ -64,16 +65,19 @@ impl Setup {
             locality: self.locality,
         };
         let tap = connection.subscribe(">".to_owned(), None).await.unwrap();
+        let without_ack = Arc::default();
         let responder = Responder::start(
             connection.clone(),
             identity,
             self.settings,
             self.clock,
             Observation::default(),
+            Arc::clone(&without_ack),
         );
         Bench {
             connection,
             responder,
+            without_ack,
             tap,
         }
     }
@@ -105,6 +109,10 @@ impl Bench {
     async fn mint(self, handler: impl Fn(Incoming) -> Handling + Send + Sync + 'static) -> Self {
         self.serve("/mint", Delivery::One, Urgency::Sheddable, handler)
             .await
+    }
+
+    fn answer_without_ack(&self, allowed: bool) {
+        self.without_ack.store(allowed, Ordering::Relaxed);
     }
 
     async fn send(&self, subject: &str, payload: impl Into<Bytes>) {

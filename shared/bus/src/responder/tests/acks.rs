@@ -36,7 +36,7 @@ async fn what_is_answered_at_once_is_acked_only_if_that_is_asked_for() {
         (true, vec![OpCode::Res]),
         (false, vec![OpCode::Ack, OpCode::Res]),
     ] {
-        bench.responder.answer_without_ack(without_ack);
+        bench.answer_without_ack(without_ack);
         bench.send(MINT, request(&[])).await;
         let codes: Vec<_> = sent(&mut bench)
             .await
@@ -56,7 +56,7 @@ async fn what_takes_longer_is_acked_when_that_is_known() {
         }))
     };
     let mut bench = Setup::default().start().await.mint(later).await;
-    bench.responder.answer_without_ack(true);
+    bench.answer_without_ack(true);
     bench.send(MINT, request(&[])).await;
     let began = tokio::time::Instant::now();
     // The first message on the tap is the request itself.
@@ -82,7 +82,7 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
         ok("{}")
     };
     let mut bench = setup.start().await.mint(slow).await;
-    bench.responder.answer_without_ack(true);
+    bench.answer_without_ack(true);
     let count = 40;
     for number in 0..count {
         bench.send(MINT, request_number(number)).await;
@@ -105,7 +105,7 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
 #[tokio::test(start_paused = true)]
 async fn a_fragment_is_acked_in_any_case() {
     let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
-    bench.responder.answer_without_ack(true);
+    bench.answer_without_ack(true);
     for index in ["1/2", "2/2"] {
         bench
             .send(MINT, request(&[("Microbus-Fragment", index)]))
