@@ -2,7 +2,9 @@
 //!
 //! Source: spec: microbus-wire 8.4, 11.1.
 
-use microbus_service::{ANSWER_WITHOUT_ACK, Property, Rule, Settings};
+use microbus_service::{
+    ANSWER_WITHOUT_ACK, AUDIT_PROPERTIES, MINTING_PROPERTIES, Property, Rule, Settings,
+};
 use microbus_token::ACCESS_CEILING;
 use std::time::Duration;
 
@@ -42,6 +44,14 @@ pub const PROPERTIES: &[Property] = &[
         effect: "show a new key to every verifier before it signs, and the current one to every verifier that starts",
     },
     ANSWER_WITHOUT_ACK,
+    MINTING_PROPERTIES[0],
+    MINTING_PROPERTIES[1],
+    MINTING_PROPERTIES[2],
+    AUDIT_PROPERTIES[0],
+    AUDIT_PROPERTIES[1],
+    AUDIT_PROPERTIES[2],
+    AUDIT_PROPERTIES[3],
+    AUDIT_PROPERTIES[4],
 ];
 
 /// The configuration in force.

@@ -195,6 +195,7 @@ impl AccessToken {
 
 impl Service for AccessToken {
     fn configure(&self, settings: &Settings) -> Result<(), Failure> {
+        self.minting.configure(settings);
         self.issuer.configure(Config::of(settings));
         Ok(())
     }

@@ -2,7 +2,9 @@
 //!
 //! Source: spec: microbus-wire 8.4, 11.3.
 
-use microbus_service::{ANSWER_WITHOUT_ACK, Property, Rule, Settings};
+use microbus_service::{
+    ANSWER_WITHOUT_ACK, AUDIT_PROPERTIES, MINTING_PROPERTIES, Property, Rule, Settings,
+};
 use std::time::Duration;
 
 /// Everything that can be configured.
@@ -56,6 +58,14 @@ pub const PROPERTIES: &[Property] = &[
         effect: "file with the alternate key, read again when it changes; counts more than AltPrivateKey",
     },
     ANSWER_WITHOUT_ACK,
+    MINTING_PROPERTIES[0],
+    MINTING_PROPERTIES[1],
+    MINTING_PROPERTIES[2],
+    AUDIT_PROPERTIES[0],
+    AUDIT_PROPERTIES[1],
+    AUDIT_PROPERTIES[2],
+    AUDIT_PROPERTIES[3],
+    AUDIT_PROPERTIES[4],
 ];
 
 /// The configuration in force, keys aside.

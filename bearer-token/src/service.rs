@@ -133,6 +133,7 @@ impl Service for BearerToken {
         for (text, file) in renewed.overruled() {
             tracing::warn!("Both {text} and {file} give a key: the file counts");
         }
+        self.minting.configure(settings);
         let config = Config::of(settings);
         self.issuer
             .configure(config, renewed.desired(), self.clock.now());

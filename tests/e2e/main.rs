@@ -8,6 +8,7 @@
 
 mod admin;
 mod artifacts;
+mod audit;
 mod bearer;
 #[cfg(feature = "chaos")]
 mod chaos;
@@ -18,6 +19,7 @@ mod fragments;
 mod harness;
 mod metrics;
 mod mint;
+mod policy;
 mod readme;
 mod reconnect;
 mod replay;

@@ -13,12 +13,26 @@ fn short(bound: Duration) -> String {
 
 fn row(property: &Property) -> String {
     let code = |text: &str| format!("`{text}`");
-    let (least, most) = match property.rule {
+    let rule = if let Rule::Own(rule) = property.rule {
+        *rule
+    } else {
+        property.rule
+    };
+    let (least, most) = match rule {
         Rule::Duration { least, most } => {
             let cell = |bound| format!(" {}", code(&short(bound)));
             (cell(least), most.map(cell).unwrap_or_default())
         }
-        Rule::Switch | Rule::Key | Rule::OwnFile { .. } => (String::new(), String::new()),
+        Rule::Count { least, most } => (format!(" `{least}`"), format!(" `{most}`")),
+        Rule::Switch
+        | Rule::Key
+        | Rule::Choice(_)
+        | Rule::Words(_)
+        | Rule::Path
+        | Rule::Minters
+        | Rule::MintPolicy
+        | Rule::Own(_)
+        | Rule::OwnFile { .. } => (String::new(), String::new()),
     };
     let default = match property.default {
         "" => "none".to_owned(),

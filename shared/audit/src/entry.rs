@@ -14,7 +14,7 @@ pub struct Entry {
     /// Host of the caller, as the broker vouches for it.
     pub caller: String,
     /// `minted`, or the reason of the refusal.
-    pub outcome: String,
+    pub outcome: &'static str,
     /// Instance of the caller, as it says itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller_id: Option<String>,

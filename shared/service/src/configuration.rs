@@ -5,7 +5,7 @@
 use crate::deployment::{ConfigurationSource, Surroundings};
 use crate::files;
 use crate::metrics::{Callback, Metrics};
-use crate::property::{ANSWER_WITHOUT_ACK, Rule};
+use crate::property::ANSWER_WITHOUT_ACK;
 use crate::service::{Profile, Service};
 use crate::settings::{self, Resolution, Settings, Texts};
 use microbus_bus::{Clock, Connector, Failure, Incoming, Outgoing, RequestError};
@@ -246,7 +246,7 @@ impl Configuration {
             .profile
             .properties
             .iter()
-            .filter(|property| !matches!(property.rule, Rule::OwnFile { .. }))
+            .filter(|property| !property.is_own())
             .map(|property| property.name)
             .collect();
         let body = json!({ "names": names }).to_string();

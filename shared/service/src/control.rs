@@ -3,14 +3,15 @@
 //! Source: spec: microbus-wire 2.6, 7.
 
 use crate::configuration::Configuration;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::openapi;
+use crate::rate::{Allowance, Limit};
 use crate::service::{Profile, Service};
 use crate::vitals::Vitals;
 use bytes::Bytes;
 use microbus_bus::{
-    Acknowledge, Answer, Connector, Delivery, Failure, Handling, Incoming, Reply, Route, Scope,
-    Urgency,
+    Acknowledge, Answer, Clock, Connector, Delivery, Failure, Handling, Incoming, Reply, Route,
+    Scope, Urgency,
 };
 use microbus_wire::header::FROM_ID;
 use microbus_wire::query;
@@ -18,7 +19,8 @@ use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
 use serde::Deserialize;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What the control endpoints speak of.
 pub(crate) struct Control {
@@ -27,6 +29,10 @@ pub(crate) struct Control {
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) service: Arc<dyn Service>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What is left of [`REFRESHES`].
+    pub(crate) refreshes: Mutex<Allowance>,
     /// Whether `/metrics` answers, and whether JSON is indented and bodies are never compressed.
     pub(crate) prometheus: bool,
     pub(crate) local: bool,
@@ -126,6 +132,20 @@ fn ping(_: &Arc<Control>, _: &Incoming) -> Handling {
 }
 
 fn config_refresh(control: &Arc<Control>, request: &Incoming) -> Handling {
+    let now = control.clock.now();
+    let mut allowance = control
+        .refreshes
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let allowed = allowance.take(REFRESHES, now);
+    drop(allowance);
+    if !allowed {
+        control.metrics.refreshes_refused.inc();
+        return Handling::Done(Err(Failure::new(
+            ErrorStatus::TOO_MANY_REQUESTS,
+            "the configuration was refreshed just now",
+        )));
+    }
     let (control, request) = (Arc::clone(control), request.clone());
     Handling::Later(Box::pin(async move {
         control
@@ -259,6 +279,12 @@ fn failed(status: ErrorStatus, public: &'static str, detail: impl std::fmt::Disp
         Failure::new(status, public).with_detail(detail),
     ))
 }
+
+/// The configurator asks once in twenty minutes and when it starts; a flood would be passed on to it.
+const REFRESHES: Limit = Limit {
+    interval: Duration::from_secs(1),
+    burst: 10,
+};
 
 #[cfg(test)]
 mod tests;

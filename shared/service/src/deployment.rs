@@ -210,6 +210,18 @@ impl Surroundings {
     }
 }
 
+impl Surroundings {
+    /// Tells whether the credentials file is that of this service alone, as where each caller has one of its own.
+    pub(crate) fn has_own_credentials(&self) -> bool {
+        let BusChoice::Nats(settings) = &self.bus else {
+            return false;
+        };
+        let file = settings.artifacts.credentials.as_deref();
+        file.and_then(Path::file_name)
+            .is_some_and(|name| name != "nats.creds")
+    }
+}
+
 /// Chooses the bus without ever failing open: the embedded one only where nothing hints at a broker.
 fn choose_bus(
     environment: &Environment,

@@ -6,6 +6,9 @@
 
 mod admin;
 pub mod arguments;
+mod audit;
+#[doc(hidden)]
+pub mod bench_entry;
 mod clock_watch;
 mod configuration;
 mod control;
@@ -28,18 +31,22 @@ mod own_file;
 mod pages;
 mod process;
 mod property;
+mod rate;
 mod service;
 mod settings;
 mod signal;
 mod vitals;
 
+pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
 pub use environment::Environment;
 pub use exit::Exit;
 pub use lifecycle::{Options, run};
 pub use log::timestamp;
 pub use metrics::{Metrics, Reason};
-pub use minting::{Draft, Minting, Refused};
+pub use minting::{
+    Draft, MINTING_PROPERTIES, MintPolicy, Minters, Minting, PolicyRefusal, Refused,
+};
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
 pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,

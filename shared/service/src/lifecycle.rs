@@ -4,6 +4,7 @@
 //! once, with every problem listed.
 
 use crate::admin;
+use crate::audit::{self, Audit};
 use crate::clock_watch::ClockWatch;
 use crate::configuration::{self, Configuration, ConfigurationError};
 use crate::control::Control;
@@ -38,7 +39,7 @@ use rand::rngs::{StdRng, SysRng};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
@@ -94,6 +95,8 @@ struct Process {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     vitals: Arc<Vitals>,
+    audit: Arc<Audit>,
+    minting: Arc<Minting>,
     clock: Arc<dyn Clock>,
     started: Instant,
 }
@@ -219,17 +222,33 @@ impl Process {
         };
         let metrics = Arc::new(Metrics::new(&common, profile).map_err(|error| internal(&error))?);
         let rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| internal(&error))?;
-        let minting = Arc::new(Minting::new(Arc::clone(&metrics), Arc::clone(&clock)));
+        let own = settings::resolve(profile.properties, &files, &Texts::new(), None)
+            .map_err(|error| internal(&error))?;
+        let audit = match Audit::open(&own.settings, &metrics) {
+            Ok(audit) => Arc::new(audit),
+            Err(error) => {
+                let path = own.settings.text(audit::LOG);
+                problems.push(format!(
+                    "AuditLog is {path}, which cannot be opened: {error}"
+                ));
+                return Err(refused(problems));
+            }
+        };
+        let minting = Arc::new(Minting::new(
+            Arc::clone(&metrics),
+            Arc::clone(&audit),
+            Arc::clone(&clock),
+            profile.issuer.host(),
+            identity.instance.as_str().to_owned(),
+        ));
         let service = build(Parts {
             deployment: surroundings.deployment,
             clock: Arc::clone(&clock),
             rng,
             identity: &identity,
             metrics: &metrics,
-            minting,
+            minting: Arc::clone(&minting),
         });
-        let own = settings::resolve(profile.properties, &files, &Texts::new(), None)
-            .map_err(|error| internal(&error))?;
         problems.extend(service.judge(&own.settings).err().unwrap_or_default());
         if !problems.is_empty() {
             return Err(refused(problems));
@@ -257,6 +276,8 @@ impl Process {
             metrics,
             health,
             vitals,
+            audit,
+            minting,
             clock,
             started,
         })
@@ -289,6 +310,15 @@ impl Process {
             }
             Ok(())
         })
+    }
+
+    /// Says so where callers are to be told apart and the broker cannot do that.
+    fn warn_of_shared_credentials(&self) {
+        if self.minting.tells_callers_apart() && !self.surroundings.has_own_credentials() {
+            tracing::warn!(
+                "Minters, MintPolicy and MintRatePerCaller mean little: callers may share their credentials"
+            );
+        }
     }
 
     /// Opens the admin listener where there is to be one.
@@ -401,12 +431,16 @@ impl Process {
             Arc::clone(&self.clock),
         ));
         configuration.start(&connector, budget).await?;
+        self.warn_of_shared_credentials();
         let control = Arc::new(Control {
             profile: self.profile,
             connector: Arc::clone(&connector),
             configuration: Arc::clone(&configuration),
             service: Arc::clone(&self.service),
             vitals: Arc::clone(&self.vitals),
+            metrics: Arc::clone(&self.metrics),
+            clock: Arc::clone(&self.clock),
+            refreshes: Mutex::default(),
             prometheus: self.surroundings.prometheus,
             local,
         });
@@ -595,6 +629,7 @@ impl Process {
         self.metrics
             .callback(Callback::Shutdown, took, drained.is_err());
         tracing::info!("Shutdown");
+        self.audit.flush();
     }
 }
 

@@ -45,12 +45,18 @@ pub struct Metrics {
     pub(crate) messages: Messages,
     /// Requests to mint.
     pub(crate) minted: Minted,
+    /// Decisions to mint that the audit trail lacks.
+    pub(crate) audit_dropped: IntCounter,
+    /// Whether the audit trail cannot be written now.
+    pub(crate) audit_failing: IntGauge,
     /// Actors refused, by reason.
     pub(crate) verify_failures: IntCounterVec,
     /// Times that the wall clock was set.
     pub(crate) clock_steps: IntCounter,
     /// Whether the latest refresh of the configuration was put in force.
     pub(crate) last_refresh_successful: IntGauge,
+    /// Requests to refresh the configuration that came too soon.
+    pub(crate) refreshes_refused: IntCounter,
     /// Values from the configurator that were not valid and not used.
     pub invalid_configuration: IntCounter,
     /// Claims to mint whose name the platform's expression language takes for a literal.
@@ -146,6 +152,14 @@ impl Metrics {
             )?),
             messages: Messages::declare(&declare)?,
             minted: Minted::declare(&declare)?,
+            audit_dropped: declare.counter(
+                "microbus_token_audit_dropped_total",
+                "Decisions to mint that the audit trail lacks",
+            )?,
+            audit_failing: declare.int_gauge(
+                "microbus_token_audit_failing",
+                "Whether the audit trail cannot be written now",
+            )?,
             verify_failures: declare.counters(
                 "microbus_token_verify_failures_total",
                 "Actors of requests that were refused",
@@ -156,6 +170,10 @@ impl Metrics {
                 "Times that the wall clock was set",
             )?,
             last_refresh_successful,
+            refreshes_refused: declare.counter(
+                "microbus_token_config_refreshes_refused_total",
+                "Requests to refresh the configuration that came too soon",
+            )?,
             invalid_configuration: declare.counter(
                 "microbus_token_invalid_configuration_total",
                 "Values from the configurator that were not valid and not used",

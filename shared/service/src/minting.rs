@@ -1,18 +1,35 @@
 //! One request to mint, from its arrival to the token or the refusal: what is the same for both issuers.
 //!
-//! An issuer makes a [`Draft`] of a caller's claims; whether it is signed is decided here, and counted by caller.
+//! An issuer makes a [`Draft`] of a caller's claims; whether it is signed is decided here, counted by caller and recorded in
+//! the audit trail. The order: may this caller mint at all, and so often; can its claims be read; may it have these.
 
 mod callers;
+mod minters;
+mod policy;
+mod properties;
+
+pub use minters::Minters;
+pub use policy::{MintPolicy, PolicyRefusal};
+pub use properties::MINTING_PROPERTIES;
 
 use crate::arguments;
+use crate::audit::{Audit, NotRecorded};
+use crate::log::timestamp;
 use crate::metrics::{Metrics, Reason};
+use crate::settings::Settings;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use callers::{Caller, Callers};
+use microbus_audit::{Entry, Field};
 use microbus_bus::{Answer, Clock, Failure, Incoming, Reply};
 use microbus_token::{Claims, CompactJwt, SigningKey, sign_claims};
+use microbus_wire::header::FROM_ID;
+use microbus_wire::status::ErrorStatus;
+use properties::Rules;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A token that lacks nothing but its signature.
 #[derive(Debug)]
@@ -45,17 +62,49 @@ pub struct Refused {
 /// Answers requests to mint.
 pub struct Minting {
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     clock: Arc<dyn Clock>,
+    service: &'static str,
+    instance: String,
+    rules: ArcSwap<Rules>,
     callers: Mutex<Callers>,
 }
 
 impl Minting {
-    pub(crate) fn new(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
+        clock: Arc<dyn Clock>,
+        service: &'static str,
+        instance: String,
+    ) -> Self {
         Self {
             metrics,
+            audit,
             clock,
+            service,
+            instance,
+            rules: ArcSwap::default(),
             callers: Mutex::default(),
         }
+    }
+
+    /// Puts who may mint what in force. A policy that cannot be read refuses its caller, and is reported here.
+    pub fn configure(&self, settings: &Settings) {
+        let rules = Rules::of(settings);
+        for (caller, error) in rules.policy.unreadable() {
+            tracing::error!(
+                caller,
+                error,
+                "A mint policy cannot be read, its caller is refused"
+            );
+        }
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// Tells whether what a caller may do depends on who it is.
+    pub(crate) fn tells_callers_apart(&self) -> bool {
+        self.rules.load().tell_callers_apart()
     }
 
     /// Answers `request` with the token that `draft` makes of its claims: `{"token":"…"}`.
@@ -68,44 +117,109 @@ impl Minting {
         draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
     ) -> Answer {
         let caller = self.meet(request.from_host());
-        match self.decide(request, draft) {
-            Ok((draft, token)) => {
+        let mut entry = Entry::default();
+        let decided = self.decide(request, &caller, draft, &mut entry);
+        let outcome = decided
+            .as_ref()
+            .map_or_else(|refused| refused.reason.as_str(), |_| MINTED);
+        let recorded = if self.audit.wants(decided.is_ok()) {
+            self.record(request, outcome, entry)
+        } else {
+            Ok(())
+        };
+        match (decided, recorded) {
+            (Ok(token), Ok(())) => {
                 caller.minted.inc();
-                self.metrics
-                    .minted
-                    .lifetime
-                    .observe(draft.lifetime.as_secs_f64());
                 Ok(Reply::json(token_body(token.as_str())))
             }
-            Err(Refused { reason, failure }) => {
+            (Ok(_), Err(NotRecorded)) => {
+                self.metrics.minted.refused(&caller.label, Reason::Audit);
+                let public = "the decision cannot be recorded";
+                Err(Failure::new(ErrorStatus::UNAVAILABLE, public))
+            }
+            (Err(Refused { reason, failure }), _) => {
                 self.metrics.minted.refused(&caller.label, reason);
                 Err(failure)
             }
         }
     }
 
+    /// Judges, drafts and signs; `entry` is told what is learnt on the way.
     fn decide(
         &self,
         request: &Incoming,
+        caller: &Caller,
         draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
-    ) -> Result<(Draft, CompactJwt), Refused> {
+        entry: &mut Entry,
+    ) -> Result<CompactJwt, Refused> {
         let began = self.clock.now();
+        let rules = self.rules.load();
+        let host = request.from_host();
+        if !rules.minters.admits(host) {
+            return Err(Refused::of(Reason::NotAMinter, host, "not among Minters"));
+        }
+        if rules.rate.is_some_and(|rate| !caller.may(rate, began)) {
+            return Err(Refused::of(Reason::Rate, host, "above MintRatePerCaller"));
+        }
         let claims = arguments::claims(request).map_err(|failure| Refused {
             reason: Reason::Malformed,
             failure,
         })?;
+        if self.audit.has(Field::IssGiven) {
+            entry.iss_given = claims.get_text("iss").map(Cow::into_owned);
+        }
         let read = self.clock.now();
         let draft = draft(claims)?;
+        self.describe(&draft, entry);
+        rules
+            .policy
+            .judge(host, &draft.claims)
+            .map_err(|refusal| Refused::of(Reason::Policy, host, refusal))?;
         let token = draft.sign();
+        let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
         let minted = &self.metrics.minted;
-        minted
-            .parsing
-            .observe(read.saturating_duration_since(began).as_secs_f64());
-        let signed = self.clock.now();
-        minted
-            .signing
-            .observe(signed.saturating_duration_since(read).as_secs_f64());
-        Ok((draft, token))
+        minted.parsing.observe(seconds(began, read));
+        minted.signing.observe(seconds(read, self.clock.now()));
+        minted.lifetime.observe(draft.lifetime.as_secs_f64());
+        Ok(token)
+    }
+
+    /// Tells the audit trail of the token that is to be signed.
+    fn describe(&self, draft: &Draft, entry: &mut Entry) {
+        let text = |field, name| {
+            let claim = self.audit.has(field).then(|| draft.claims.get_text(name));
+            claim.flatten().map(Cow::into_owned)
+        };
+        entry.jti = text(Field::Jti, "jti");
+        entry.sub = text(Field::Sub, "sub");
+        if self.audit.has(Field::Lifetime) {
+            entry.lifetime = Some(draft.lifetime.as_secs());
+        }
+        if self.audit.has(Field::Kid) {
+            entry.kid = Some(draft.key.id().as_str().to_owned());
+        }
+    }
+
+    fn record(
+        &self,
+        request: &Incoming,
+        outcome: &'static str,
+        entry: Entry,
+    ) -> Result<(), NotRecorded> {
+        let given = |field, text: Option<&str>| {
+            let text = text.filter(|_| self.audit.has(field));
+            text.map(str::to_owned)
+        };
+        self.audit.record(Entry {
+            time: timestamp(self.clock.wall()),
+            service: self.service,
+            id: self.instance.clone(),
+            caller: request.from_host().to_owned(),
+            outcome,
+            caller_id: given(Field::CallerId, request.header(FROM_ID)),
+            trace: given(Field::Trace, request.trace_id()),
+            ..entry
+        })
     }
 
     /// Returns what is kept of a caller; tells the operator of one that is new since the process was started.
@@ -125,6 +239,25 @@ impl Minting {
     }
 }
 
+impl Refused {
+    /// Refuses a caller for what it is or wants; the reason is for our log.
+    fn of(reason: Reason, caller: &str, why: impl fmt::Display) -> Self {
+        tracing::warn!(caller, reason = reason.as_str(), error = %why, "Refused to mint");
+        let failure = if reason == Reason::Rate {
+            Failure::new(
+                ErrorStatus::TOO_MANY_REQUESTS,
+                "too many tokens are asked for",
+            )
+        } else {
+            Failure::new(ErrorStatus::FORBIDDEN, "the caller may not mint this")
+        };
+        Self {
+            reason,
+            failure: failure.with_detail(why),
+        }
+    }
+}
+
 impl fmt::Debug for Minting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Minting").finish_non_exhaustive()
@@ -139,3 +272,6 @@ fn token_body(token: &str) -> Bytes {
     body.extend_from_slice(b"\"}\n");
     body.into()
 }
+
+/// The outcome of a request that was granted.
+const MINTED: &str = "minted";

@@ -2,6 +2,7 @@
 //!
 //! Source: spec: microbus-wire 8.4. README's table of properties is tested against the declarations made with this.
 
+use crate::minting::{MintPolicy, Minters};
 use microbus_token::{SigningKey, read_key_text};
 use microbus_wire::duration;
 use std::sync::Arc;
@@ -42,6 +43,25 @@ pub enum Rule {
     Switch,
     /// The text of an Ed25519 private key, as PEM or base64; empty is no key. Never shown.
     Key,
+    /// A whole number within both bounds, inclusive.
+    Count {
+        /// The least value allowed.
+        least: u64,
+        /// The greatest value allowed.
+        most: u64,
+    },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Any of these words, separated by blanks or commas.
+    Words(&'static [&'static str]),
+    /// Path of a file on this machine, absolute or beginning with `./` or `../`; empty is no file.
+    Path,
+    /// Hosts that may mint; the configurator can only strike some out.
+    Minters,
+    /// Expressions that tokens must meet, by caller; the configurator can only add some.
+    MintPolicy,
+    /// Taken from the process's own files only.
+    Own(&'static Self),
     /// Path of a file on this machine, absolute or beginning with `./` or `../`; empty is no file.
     ///
     /// Taken from the process's own files, else from the variable, else from the credentials of systemd if it is there;
@@ -63,6 +83,14 @@ pub enum Value {
     Switch(bool),
     /// Of a [`Rule::Key`]: parsed at once, so that its text is not kept.
     Key(Option<Arc<SigningKey>>),
+    /// Of a [`Rule::Count`].
+    Count(u64),
+    /// Of a [`Rule::Choice`], [`Rule::Words`] or [`Rule::Path`].
+    Text(String),
+    /// Of a [`Rule::Minters`].
+    Minters(Minters),
+    /// Of a [`Rule::MintPolicy`].
+    MintPolicy(MintPolicy),
     /// Of a [`Rule::OwnFile`].
     OwnFile(String),
 }
@@ -96,7 +124,16 @@ impl Property {
             wanted,
             is_key: matches!(self.rule, Rule::Key),
         };
-        match self.rule {
+        self.parse_by(self.rule, text, &invalid)
+    }
+
+    fn parse_by(
+        &self,
+        rule: Rule,
+        text: &str,
+        invalid: &dyn Fn(String) -> InvalidValue,
+    ) -> Result<Value, InvalidValue> {
+        match rule {
             Rule::Duration { least, most } => {
                 let parsed = duration::parse(text)
                     .ok()
@@ -125,10 +162,31 @@ impl Property {
             Rule::Key => read_key_text(text.as_bytes())
                 .map(|key| Value::Key(key.map(Arc::new)))
                 .map_err(|error| invalid(error.to_string())),
+            Rule::Count { least, most } => text
+                .parse()
+                .ok()
+                .filter(|count| (least..=most).contains(count))
+                .map(Value::Count)
+                .ok_or_else(|| invalid(format!("write a whole number from {least} to {most}"))),
+            Rule::Choice(words) if words.contains(&text) => Ok(Value::Text(text.to_owned())),
+            Rule::Choice(words) => Err(invalid(format!("write {}", words.join(" or ")))),
+            Rule::Words(words) => {
+                let mut given = text.split([',', ' ']).filter(|word| !word.is_empty());
+                if given.all(|word| words.contains(&word)) {
+                    return Ok(Value::Text(text.to_owned()));
+                }
+                Err(invalid(format!("write any of {}", words.join(" "))))
+            }
+            Rule::Minters => Minters::parse(text).map(Value::Minters).map_err(invalid),
+            Rule::MintPolicy => MintPolicy::parse(text)
+                .map(Value::MintPolicy)
+                .map_err(invalid),
+            Rule::Own(rule) => self.parse_by(*rule, text, invalid),
+            Rule::Path if text.is_empty() || is_path(text) => Ok(Value::Text(text.to_owned())),
             Rule::OwnFile { .. } if text.is_empty() || is_path(text) => {
                 Ok(Value::OwnFile(text.to_owned()))
             }
-            Rule::OwnFile { .. } => Err(invalid(
+            Rule::OwnFile { .. } | Rule::Path => Err(invalid(
                 "write the path of a file, absolute or beginning with ./".to_owned(),
             )),
         }
@@ -136,7 +194,7 @@ impl Property {
 
     /// Returns the complaint that `text` came from the configurator, which may not set this property; `None` if it may.
     pub(crate) fn refuse_from_configurator(&self, text: &str) -> Option<InvalidValue> {
-        matches!(self.rule, Rule::OwnFile { .. }).then(|| InvalidValue {
+        self.is_own().then(|| InvalidValue {
             name: self.name,
             found: self.show(text),
             wanted:
@@ -144,6 +202,16 @@ impl Property {
                     .to_owned(),
             is_key: false,
         })
+    }
+
+    /// Tells whether only the process's own files and environment may set it.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.rule, Rule::OwnFile { .. } | Rule::Own(_))
+    }
+
+    /// Tells whether the configurator can only narrow what the process's own files say.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        matches!(self.rule, Rule::Minters | Rule::MintPolicy)
     }
 
     /// Returns `text` as it may be shown: a secret as at most 16 asterisks, a long value cut to 39 characters.
@@ -154,7 +222,15 @@ impl Property {
             Rule::Key => true,
             // A key that was pasted where its file's name belongs.
             Rule::OwnFile { .. } => !is_path(text),
-            Rule::Duration { .. } | Rule::Switch => false,
+            Rule::Duration { .. }
+            | Rule::Switch
+            | Rule::Count { .. }
+            | Rule::Choice(_)
+            | Rule::Words(_)
+            | Rule::Path
+            | Rule::Minters
+            | Rule::MintPolicy
+            | Rule::Own(_) => false,
         };
         if secret {
             return "*".repeat(length.min(16));
@@ -176,15 +252,29 @@ impl PartialEq for Value {
             (Self::Switch(one), Self::Switch(two)) => one == two,
             (Self::Key(one), Self::Key(two)) => public(one) == public(two),
             (Self::OwnFile(one), Self::OwnFile(two)) => one == two,
-            (
-                Self::Duration(_) | Self::Switch(_) | Self::Key(_) | Self::OwnFile(_),
-                Self::Duration(_) | Self::Switch(_) | Self::Key(_) | Self::OwnFile(_),
-            ) => false,
+            (Self::Count(one), Self::Count(two)) => one == two,
+            (Self::Text(one), Self::Text(two)) => one == two,
+            (Self::Minters(one), Self::Minters(two)) => one == two,
+            (Self::MintPolicy(one), Self::MintPolicy(two)) => one == two,
+            _ => false,
         }
     }
 }
 
 impl Eq for Value {}
+
+impl Value {
+    /// Returns what is allowed by both, for values of a property that can be narrowed; others stay.
+    pub(crate) fn narrowed_by(self, other: &Self) -> Self {
+        match (&self, other) {
+            (Self::Minters(own), Self::Minters(other)) => Self::Minters(own.narrowed_by(other)),
+            (Self::MintPolicy(own), Self::MintPolicy(other)) => {
+                Self::MintPolicy(own.narrowed_by(other))
+            }
+            _ => self,
+        }
+    }
+}
 
 /// Tells paths from key texts: neither PEM nor base64 of a key begins like this, or has other than printable characters.
 fn is_path(text: &str) -> bool {
@@ -263,6 +353,27 @@ mod tests {
         assert_eq!(switch.parse("true"), Ok(Value::Switch(true)));
         assert_eq!(switch.parse("0"), Ok(Value::Switch(false)));
         assert!(switch.parse("yes").is_err());
+    }
+
+    #[test]
+    fn counts_choices_words_and_paths_keep_to_their_rules() {
+        let property = |rule| Property { rule, ..KEY };
+        let count = property(Rule::Count { least: 1, most: 10 });
+        assert_eq!(count.parse("10"), Ok(Value::Count(10)));
+        let text = |property: Property, text| property.parse(text).unwrap_err().to_string();
+        for bad in ["0", "11", "-1", "x"] {
+            assert!(text(count, bad).ends_with("write a whole number from 1 to 10"));
+        }
+        let choice = property(Rule::Own(&Rule::Choice(&["drop", "refuse"])));
+        assert_eq!(choice.parse("drop"), Ok(Value::Text("drop".to_owned())));
+        assert!(text(choice, "x").ends_with("write drop or refuse"));
+        let words = property(Rule::Words(&["a", "b"]));
+        assert!(words.parse("b, a").is_ok() && words.parse("").is_ok());
+        assert!(text(words, "a c").ends_with("write any of a b"));
+        let path = property(Rule::Path);
+        assert!(path.parse("/var/log/x").is_ok() && path.parse("x").is_err());
+        assert!(choice.refuse_from_configurator("drop").is_some());
+        assert!(path.refuse_from_configurator("/x").is_none());
     }
 
     #[test]

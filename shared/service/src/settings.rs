@@ -4,6 +4,7 @@
 //! the start; a bad value from the configurator must not become a crash loop of the fleet: the default serves at start,
 //! the old value at run time, and it is reported each time.
 
+use crate::minting::{MintPolicy, Minters};
 use crate::property::{InvalidValue, Property, Value};
 use microbus_token::SigningKey;
 use std::collections::BTreeMap;
@@ -53,6 +54,42 @@ impl Settings {
         match self.values.get(name) {
             Some(Value::Key(value)) => value.clone(),
             _ => None,
+        }
+    }
+
+    /// Returns the value of a count property; zero for a name that is not one, which tests rule out.
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        match self.values.get(name) {
+            Some(Value::Count(value)) => *value,
+            _ => 0,
+        }
+    }
+
+    /// Returns the value of a choice, words or path property; empty for a name that is none, which tests rule out.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        match self.values.get(name) {
+            Some(Value::Text(value)) => value,
+            _ => "",
+        }
+    }
+
+    /// Returns the hosts that may mint.
+    #[must_use]
+    pub fn minters(&self, name: &str) -> Minters {
+        match self.values.get(name) {
+            Some(Value::Minters(value)) => value.clone(),
+            _ => Minters::default(),
+        }
+    }
+
+    /// Returns what callers may mint.
+    #[must_use]
+    pub fn mint_policy(&self, name: &str) -> MintPolicy {
+        match self.values.get(name) {
+            Some(Value::MintPolicy(value)) => value.clone(),
+            _ => MintPolicy::default(),
         }
     }
 
@@ -121,9 +158,23 @@ pub(crate) fn resolve(
         let forbidden = told.and_then(|text| property.refuse_from_configurator(text));
         let told = told.filter(|_| forbidden.is_none());
         resolution.refused.extend(forbidden);
+        let own = match files
+            .get(property.name)
+            .and_then(|text| Some((property.parse(text).ok()?, text)))
+        {
+            Some((value, text)) => (value, property.show(text)),
+            None => (default.clone(), property.show(property.default)),
+        };
         let (value, shown) = match told {
             Some(text) => match property.parse(text) {
+                Ok(value) if property.is_narrowed() => {
+                    (own.0.narrowed_by(&value), property.show(text))
+                }
                 Ok(value) => (value, property.show(text)),
+                Err(invalid) if property.is_narrowed() && old.is_none() => {
+                    resolution.refused.push(invalid);
+                    own
+                }
                 Err(invalid) => {
                     resolution.refused.push(invalid);
                     match old {
@@ -132,13 +183,7 @@ pub(crate) fn resolve(
                     }
                 }
             },
-            None => match files
-                .get(property.name)
-                .and_then(|text| Some((property.parse(text).ok()?, text)))
-            {
-                Some((value, text)) => (value, property.show(text)),
-                None => (default.clone(), property.show(property.default)),
-            },
+            None => own,
         };
         if *old.unwrap_or(&default) != value {
             resolution.changed.push((property.name, shown));

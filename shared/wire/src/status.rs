@@ -21,6 +21,8 @@ impl ErrorStatus {
     pub const PAYLOAD_TOO_LARGE: Self = Self(413);
     /// The body is of a type that we do not read.
     pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
+    /// The caller asks too often.
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// Our fault.
     pub const INTERNAL: Self = Self(500);
     /// Not offered by this instance.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fixture::{self, ACCESS, answered, connector, outgoing};
-use microbus_bus::{Connection, Outgoing};
+use microbus_bus::{Connection, Outgoing, SystemClock};
 use microbus_wire::frame::Response;
 use microbus_wire::header;
 use microbus_wire::trace::TracedError;
@@ -23,6 +23,9 @@ impl Bench {
             profile: &ACCESS,
             connector: Arc::clone(&own),
             configuration: fixture::configuration(&metrics),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::new(SystemClock),
+            refreshes: Mutex::default(),
             vitals: fixture::vitals(&metrics, &Arc::default()),
             service: Arc::new(fixture::Idle),
             prometheus,
@@ -52,6 +55,16 @@ impl Bench {
 
 fn own_url(path: &str) -> String {
     format!("https://access.token.core:888{path}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_refreshes_is_refused() {
+    let bench = Bench::start(false, false).await;
+    for _ in 0..10 {
+        bench.post("/config-refresh", "{}").await.unwrap();
+    }
+    let refused = bench.post("/config-refresh", "{}").await.unwrap_err();
+    assert_eq!(refused.status, ErrorStatus::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test(start_paused = true)]

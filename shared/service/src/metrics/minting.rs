@@ -10,6 +10,14 @@ pub enum Reason {
     Malformed,
     /// No key signs yet.
     NoKey,
+    /// The caller is not among `Minters`.
+    NotAMinter,
+    /// The final claims do not meet the caller's `MintPolicy`, or the policy itself is bad.
+    Policy,
+    /// The caller asked for more tokens than `MintRatePerCaller` allows.
+    Rate,
+    /// The decision could not be recorded in the audit trail.
+    Audit,
     /// The claims were refused by the issuer: a claim name, or a claims transformer.
     Claims,
 }
@@ -21,6 +29,10 @@ impl Reason {
         match self {
             Self::Malformed => "malformed",
             Self::NoKey => "no_key",
+            Self::NotAMinter => "not_a_minter",
+            Self::Policy => "policy",
+            Self::Rate => "rate",
+            Self::Audit => "audit",
             Self::Claims => "claims",
         }
     }

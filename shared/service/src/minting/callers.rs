@@ -1,9 +1,11 @@
 //! What is kept of each caller, found by one look-up. Bounded: beyond a number, callers share one entry.
 
 use crate::metrics::Minted;
+use crate::rate::{Allowance, Limit};
 use prometheus::IntCounter;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// The callers that were met since the process was started.
 #[derive(Debug, Default)]
@@ -18,6 +20,19 @@ pub(super) struct Caller {
     pub(super) label: String,
     /// Counts its tokens.
     pub(super) minted: IntCounter,
+    /// What is left of its rate.
+    allowance: Mutex<Allowance>,
+}
+
+impl Caller {
+    /// Tells whether it may mint once more at `now`.
+    pub(super) fn may(&self, rate: Limit, now: Instant) -> bool {
+        let mut allowance = self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        allowance.take(rate, now)
+    }
 }
 
 impl Callers {
@@ -38,6 +53,7 @@ impl Callers {
         let caller = Arc::new(Caller {
             label: label.to_owned(),
             minted: minted.of(label),
+            allowance: Mutex::default(),
         });
         self.met.insert(label.to_owned(), Arc::clone(&caller));
         (caller, true)
