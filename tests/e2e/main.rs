@@ -14,6 +14,7 @@ mod configuration;
 mod embedded;
 mod fragments;
 mod harness;
+mod ingress;
 mod mint;
 mod readme;
 mod reconnect;

@@ -8,35 +8,18 @@
     reason = "a bench that cannot be set up must stop"
 )]
 
-#[expect(
-    dead_code,
-    reason = "the bench takes only the issuers from the example"
-)]
+#[expect(dead_code, reason = "the bench takes no ingress from the example")]
 #[path = "../examples/ingress/app.rs"]
 mod app;
+#[path = "../examples/ingress/issuers.rs"]
+mod issuers;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use microbus_bus::{Connection, Connector, Failures, Identity, SystemClock, random_instance_id};
+use microbus_bus::{Connection, SystemClock};
 use microbus_client::{Budget, Exchange, ExchangeSettings, Issuers};
 use microbus_token::{Claims, Issuer};
-use microbus_wire::host::Hostname;
-use microbus_wire::subject::Plane;
 use std::sync::Arc;
 use std::time::Duration;
-
-async fn connector(connection: &Connection) -> Arc<Connector> {
-    let identity = Identity {
-        plane: Plane::default(),
-        hostname: Hostname::parse("ingress.example").unwrap(),
-        version: 1,
-        instance: random_instance_id(),
-        locality: None,
-    };
-    let clock = Arc::new(SystemClock);
-    Connector::open(connection.clone(), identity, Failures::Redacted, clock)
-        .await
-        .unwrap()
-}
 
 fn exchange(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -45,8 +28,13 @@ fn exchange(c: &mut Criterion) {
         .unwrap();
     let connection = Connection::in_process();
     let (connector, _issuers) = runtime.block_on(async {
-        let issuers = app::start_issuers(&connection).await.unwrap();
-        (connector(&connection).await, issuers)
+        let issuers = issuers::start(&connection).await.unwrap();
+        (
+            app::connector(&connection, "ingress.example")
+                .await
+                .unwrap(),
+            issuers,
+        )
     });
     let mut claims = Claims::new();
     claims.insert("sub", "harry").unwrap();

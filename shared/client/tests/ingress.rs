@@ -6,6 +6,8 @@
 
 #[path = "../examples/ingress/app.rs"]
 mod app;
+#[path = "../examples/ingress/issuers.rs"]
+mod issuers;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -35,7 +37,7 @@ impl Application {
     async fn start(settings: ExchangeSettings) -> Self {
         let connection = Connection::in_process();
         Self {
-            issuers: Some(app::start_issuers(&connection).await.unwrap()),
+            issuers: Some(issuers::start(&connection).await.unwrap()),
             _hello: app::start_hello(&connection).await.unwrap(),
             ingress: app::ingress(&connection, settings).await.unwrap(),
             connection,

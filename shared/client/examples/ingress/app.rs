@@ -1,31 +1,27 @@
-//! The parts of the example: two issuers and a guarded service on a bus, and an ingress in front of it.
+//! A guarded service on a bus, and an ingress in front of it.
 
-use access_token::Issuer as AccessIssuer;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::post;
-use bearer_token::Issuer as BearerIssuer;
 use microbus_bus::{
-    Acknowledge, Answer, Clock, Connection, Connector, Delivery, Failure, Failures, Handler,
-    Handling, Identity, Incoming, Outgoing, Reply, RequestError, Route, Scope, SystemClock,
-    Urgency, random_instance_id,
+    Acknowledge, Answer, Clock, Connection, Connector, Delivery, Failures, Handler, Handling,
+    Identity, Incoming, Outgoing, Reply, RequestError, Route, Scope, SystemClock, Urgency,
+    random_instance_id,
 };
 use microbus_client::{
     Actor, Budget, Caller, Deadline, Exchange, ExchangeLayer, ExchangeSettings, Issuers, PortRules,
     Protected, destination, error_response,
 };
 use microbus_required_claims::RequiredClaims;
-use microbus_token::{Claims, Issuer, decode_claims};
+use microbus_token::{Claims, Issuer};
 use microbus_verify::{BusKeySource, Settings, Verifier};
 use microbus_wire::frame::Response as BusResponse;
 use microbus_wire::header::{ACTOR, CONTENT_TYPE};
 use microbus_wire::host::Hostname;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{Method, Plane};
-use rand::SeedableRng as _;
-use rand::rngs::{StdRng, SysRng};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +35,11 @@ pub(crate) const AT_HOME: ExchangeSettings = ExchangeSettings {
     failures: Failures::Revealed,
 };
 
-async fn connector(connection: &Connection, host: &str) -> Result<Arc<Connector>, AnyError> {
+/// Joins the bus as `host`.
+pub(crate) async fn connector(
+    connection: &Connection,
+    host: &str,
+) -> Result<Arc<Connector>, AnyError> {
     let identity = Identity {
         plane: Plane::default(),
         hostname: Hostname::parse(host)?,
@@ -51,7 +51,13 @@ async fn connector(connection: &Connection, host: &str) -> Result<Arc<Connector>
     Ok(Connector::open(connection.clone(), identity, Failures::Redacted, clock).await?)
 }
 
-fn route(name: &'static str, port: u16, path: &'static str, handler: impl Handler) -> Route {
+/// An endpoint that one replica answers.
+pub(crate) fn route(
+    name: &'static str,
+    port: u16,
+    path: &'static str,
+    handler: impl Handler,
+) -> Route {
     Route {
         name,
         scope: Scope::Own,
@@ -63,64 +69,6 @@ fn route(name: &'static str, port: u16, path: &'static str, handler: impl Handle
         acknowledge: Acknowledge::AtOnce,
         handler: Arc::new(handler),
     }
-}
-
-/// Both issuers with keys that die with the process. In production each is a process of its own.
-pub(crate) async fn start_issuers(
-    connection: &Connection,
-) -> Result<[Arc<Connector>; 2], AnyError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let rng = || StdRng::try_from_rng(&mut SysRng);
-
-    let instance = "example".to_owned();
-    let config = access_token::Config::default();
-    let issuer = AccessIssuer::new(instance, config, Vec::new(), rng()?, Arc::clone(&clock));
-    issuer.start(clock.now())?;
-    issuer.activate_first(clock.now());
-    let issuer = Arc::new(issuer);
-    let access = connector(connection, Issuer::Access.host()).await?;
-    let keys = Arc::clone(&issuer);
-    let jwks = move |_: Incoming| Handling::Done(Ok(Reply::json(keys.jwk_set())));
-    access.subscribe(route("JWKS", 888, "/jwks", jwks)).await?;
-    let mint = move |request: Incoming| {
-        let minted = claims_of(&request).and_then(|claims| {
-            let budget = request.given_budget();
-            issuer
-                .mint(claims, budget)
-                .map_err(|error| unavailable(&error))
-        });
-        Handling::Done(minted.map(|minted| token_reply(minted.token.as_str())))
-    };
-    access.subscribe(route("Mint", 666, "/mint", mint)).await?;
-
-    let config = bearer_token::Config::default();
-    let issuer = Arc::new(BearerIssuer::new(config, rng()?, Arc::clone(&clock)));
-    issuer.start_with_ephemeral_key(clock.now())?;
-    let bearer = connector(connection, Issuer::Bearer.host()).await?;
-    let keys = Arc::clone(&issuer);
-    let jwks = move |_: Incoming| Handling::Done(Ok(Reply::json(keys.jwk_set())));
-    bearer.subscribe(route("JWKS", 888, "/jwks", jwks)).await?;
-    let mint = move |request: Incoming| {
-        let minted = claims_of(&request)
-            .and_then(|claims| issuer.mint(claims).map_err(|error| unavailable(&error)));
-        Handling::Done(minted.map(|token| token_reply(token.as_str())))
-    };
-    bearer.subscribe(route("Mint", 666, "/mint", mint)).await?;
-    Ok([access, bearer])
-}
-
-fn claims_of(request: &Incoming) -> Result<Claims, Failure> {
-    let none = std::iter::empty::<(&str, &str)>;
-    decode_claims(Some(request.body()), none(), none())
-        .map_err(|error| Failure::new(ErrorStatus::BAD_REQUEST, "malformed").with_detail(error))
-}
-
-fn unavailable(error: &dyn Error) -> Failure {
-    Failure::new(ErrorStatus::UNAVAILABLE, "no key").with_detail(error)
-}
-
-fn token_reply(token: &str) -> Reply {
-    Reply::json(format!("{{\"token\":\"{token}\"}}\n"))
 }
 
 /// A service whose endpoints demand more and more of the actor.
@@ -153,6 +101,7 @@ pub(crate) async fn ingress(
 ) -> Result<Router, AnyError> {
     let connector = connector(connection, "http.ingress.core").await?;
     let exchange = Exchange::new(&connector, Arc::new(SystemClock), settings);
+    tokio::spawn(exchange.verifier().clone().keep_fresh());
     let issuers = Issuers::new(Arc::clone(&connector));
     Ok(Router::new()
         .route(

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "the example tells what to type")]
 
 mod app;
+mod issuers;
 
 use microbus_bus::Connection;
 use tokio::net::TcpListener;
@@ -9,7 +10,7 @@ use tokio::net::TcpListener;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), app::AnyError> {
     let connection = Connection::in_process();
-    let _issuers = app::start_issuers(&connection).await?;
+    let _issuers = issuers::start(&connection).await?;
     let _hello = app::start_hello(&connection).await?;
     let ingress = app::ingress(&connection, app::AT_HOME).await?;
 
