@@ -12,11 +12,15 @@ mod issuers;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
+use axum::routing::get;
 use microbus_bus::{
-    Acknowledge, Connection, Connector, Delivery, Failures, Handling, Identity, Incoming, Reply,
-    Route, Scope, SystemClock, Urgency, random_instance_id,
+    Acknowledge, Clock as _, Connection, Connector, Delivery, Failures, Handling, Identity,
+    Incoming, Reply, Route, Scope, SystemClock, Urgency, random_instance_id,
 };
-use microbus_client::ExchangeSettings;
+use microbus_client::{
+    Actor, Deadline, Exchange, ExchangeLayer, ExchangeSettings, RequireClaimsLayer,
+};
+use microbus_required_claims::RequiredClaims;
 use microbus_wire::host::Hostname;
 use microbus_wire::subject::Plane;
 use serde_json::Value;
@@ -272,7 +276,6 @@ async fn counted_mints(
 }
 
 fn now() -> u64 {
-    use microbus_bus::Clock as _;
     SystemClock
         .wall()
         .duration_since(std::time::UNIX_EPOCH)
@@ -321,5 +324,54 @@ async fn exchanges_are_shared_and_used_again_only_when_asked_for_and_only_while_
         ),
     ] {
         assert_eq!(mints_of(settings, lifetime, pause).await, mints, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_required_claims_guards_handlers_in_the_ingress_itself() {
+    let application = Application::start(app::AT_HOME).await;
+    let connector = app::connector(&application.connection, "edge.example")
+        .await
+        .unwrap();
+    let exchange = Exchange::new(&connector, Arc::new(SystemClock), app::AT_HOME);
+    let handler = |request: Request<Body>| async move {
+        let Deadline(deadline) = request.extensions().get().copied().unwrap();
+        let actor = request.extensions().get::<Actor>().unwrap();
+        let sent = request.headers().get("microbus-actor").unwrap();
+        assert_eq!(sent, actor.token().as_str());
+        assert!(sent.is_sensitive() && !format!("{request:?}").contains(actor.token().as_str()));
+        assert!(!request.headers().contains_key("authorization"));
+        let left = deadline - SystemClock.now();
+        assert!(left <= app::AT_HOME.time_budget && left > Duration::from_secs(19));
+        ([("microbus-secret", "x"), ("x-kept", "y")], "hello, admin")
+    };
+    let guard = RequireClaimsLayer::new(RequiredClaims::parse("roles.admin").unwrap());
+    let guarded = Application {
+        ingress: Router::new()
+            .route("/", get(handler))
+            .layer(guard)
+            .layer(ExchangeLayer::new(exchange)),
+        ..application
+    };
+    for (claims, status, answer) in [
+        (None, 401, "unauthorized"),
+        (Some(r#"{"roles":["reader"]}"#), 403, "forbidden"),
+        (Some(r#"{"roles":["admin"]}"#), 200, "hello, admin"),
+    ] {
+        let login = app::ingress(&guarded.connection, app::AT_HOME)
+            .await
+            .unwrap();
+        let header = match claims {
+            Some(claims) => {
+                let request = Request::post("/login").body(Body::from(claims)).unwrap();
+                let response = login.oneshot(request).await.unwrap();
+                let token = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+                format!("Bearer {}", std::str::from_utf8(&token).unwrap())
+            }
+            None => String::new(),
+        };
+        let (found, body) = guarded.get("/", &[("authorization", &header)]).await;
+        assert_eq!(found, status, "{body}");
+        assert!(body.contains(answer), "{body}");
     }
 }
