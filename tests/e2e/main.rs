@@ -17,6 +17,7 @@ mod connections;
 mod embedded;
 mod fragments;
 mod harness;
+mod ingress;
 mod metrics;
 mod mint;
 mod policy;

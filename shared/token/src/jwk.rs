@@ -76,6 +76,7 @@ impl JwkSet {
             return Err(JwkError::TooLarge(input.len()));
         }
         let raw: RawSet<'_> = serde_json::from_slice(input).map_err(JwkError::Json)?;
+        expect_object(input)?;
         let members = raw.keys.unwrap_or_default();
         if members.len() > MOST_KEYS {
             return Err(JwkError::TooMany(members.len()));
@@ -158,6 +159,9 @@ pub enum JwkError {
     /// Not JSON, or not of the shape of a set or key; duplicate members too.
     #[error("the JWK Set is malformed")]
     Json(#[source] serde_json::Error),
+    /// A list where an object is wanted.
+    #[error("the JWK Set or a key of it is a list")]
+    List,
     /// A private key was published. Its owner must be told.
     #[error("a key of the JWK Set has the member `d`: its private half was published; replace it")]
     PrivateKey,
@@ -199,6 +203,7 @@ struct RawKey<'a> {
 /// Reads one key; none if it is of a foreign type.
 fn read_key(member: &RawValue) -> Result<Option<Jwk>, JwkError> {
     let raw: RawKey<'_> = serde_json::from_str(member.get()).map_err(JwkError::Json)?;
+    expect_object(member.get().as_bytes())?;
     if raw.d.is_some() {
         return Err(JwkError::PrivateKey);
     }
@@ -226,6 +231,12 @@ fn read_key(member: &RawValue) -> Result<Option<Jwk>, JwkError> {
     let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| JwkError::Member("x"))?;
     let key = VerifyingKey::from_bytes(&bytes).map_err(JwkError::Key)?;
     Ok(Some(Jwk::new(id, key)))
+}
+
+/// Refuses a list, whose elements serde takes for the members of a struct in their order.
+fn expect_object(json: &[u8]) -> Result<(), JwkError> {
+    let object = json.trim_ascii_start().starts_with(b"{");
+    object.then_some(()).ok_or(JwkError::List)
 }
 
 fn text(value: Option<&RawValue>) -> Option<String> {

@@ -1,0 +1,186 @@
+//! Parts that are not canonical base64url, and texts that are not three parts.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+
+use crate::forger::{Case, Forger, encode};
+
+pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let parts = forger.parts();
+    let mut add = |what: String, token: String, reason| {
+        cases.push(forger.case("encodings", what, token, reason));
+    };
+    let with = |at: usize, part: String| {
+        let mut parts = parts.clone();
+        parts[at] = part;
+        parts.join(".")
+    };
+    for (at, name) in ["header", "payload", "signature"].into_iter().enumerate() {
+        let part = &parts[at];
+        let middle = part.len() / 2;
+        for (what, inserted) in [
+            ("a blank", " "),
+            ("a line break", "\n"),
+            ("a carriage return", "\r\n"),
+            ("a tab", "\t"),
+            ("NUL", "\0"),
+            ("a plus", "+"),
+            ("a slash", "/"),
+            ("an equals sign", "="),
+            ("a percent escape", "%41"),
+            ("a comma", ","),
+            ("an umlaut", "ä"),
+            ("a fullwidth A", "Ａ"),
+            ("a zero-width space", "\u{200b}"),
+            ("a tilde", "~"),
+            ("a quote", "\""),
+            ("DEL", "\u{7f}"),
+            ("a backslash", "\\"),
+            ("a byte order mark", "\u{feff}"),
+        ] {
+            for (place, index) in [("ahead of", 0), ("inside", middle), ("behind", part.len())] {
+                let mut changed = part.clone();
+                changed.insert_str(index, inserted);
+                add(
+                    format!("{what} {place} the {name}"),
+                    with(at, changed),
+                    "encoding",
+                );
+            }
+        }
+        for count in [1, 2, 3, 4] {
+            let padded = format!("{part}{}", "=".repeat(count));
+            add(
+                format!("{count} of padding behind the {name}"),
+                with(at, padded),
+                "encoding",
+            );
+        }
+        // A rest of one character encodes nothing: a multiple of four and one more.
+        let whole = part.len() / 4 * 4;
+        add(
+            format!("the {name} ends in a rest of one"),
+            with(at, format!("{}A", &part[..whole])),
+            "encoding",
+        );
+    }
+    // Bits behind the last byte must be zero: 86 characters carry four of them, and others by their length.
+    let signature = &parts[2];
+    for last in "BCDEFGHIJKLMNOPRSTUVWXYZabcdefhijklmnopqrstuvxyz0123456789-_".chars() {
+        if !"AQgw".contains(last) {
+            let changed = format!("{}{last}", &signature[..85]);
+            add(
+                format!("the signature ends in {last}, not canonical"),
+                with(2, changed),
+                "encoding",
+            );
+        }
+    }
+    for (header, what) in [
+        (forger.header(), "header"),
+        (format!("{} ", forger.header()), "header with a blank"),
+    ] {
+        let canonical = encode(&header);
+        if canonical.len() % 4 != 0 {
+            let mut loose = canonical.clone();
+            let last = loose.pop().unwrap();
+            loose.push(char::from(u8::try_from(last).unwrap() + 1));
+            add(
+                format!("stray bits at the end of the {what}"),
+                with(0, loose),
+                "encoding",
+            );
+        }
+    }
+    // The same bytes in the other alphabet, chosen so that it shows.
+    let text = forger.payload_with(r#""sub":"???>>>~~~ÿÿÿ""#);
+    for (what, encoded) in [
+        ("base64", STANDARD_NO_PAD.encode(&text)),
+        ("padded base64", STANDARD.encode(format!("{text} "))),
+        ("padded base64url", URL_SAFE.encode(format!("{text}  "))),
+    ] {
+        let (alphabet, padded) = (encoded.contains(['+', '/']), encoded.ends_with('='));
+        assert!(alphabet || padded, "{what} looks like base64url");
+        let input = format!("{}.{encoded}", parts[0]);
+        let token = format!("{input}.{}", encode(forger.key.sign(input.as_bytes())));
+        add(format!("a payload in {what}, signed so"), token, "encoding");
+    }
+    let [header, payload, signature] = &parts;
+    let good = parts.join(".");
+    for (what, token, reason) in [
+        ("nothing", String::new(), "segments"),
+        ("one part", header.clone(), "segments"),
+        ("one dot", ".".into(), "segments"),
+        ("two dots", "..".into(), "header"),
+        ("three dots", "...".into(), "segments"),
+        ("four parts", format!("{good}.{header}"), "segments"),
+        (
+            "five parts, as an encrypted token",
+            format!("{header}.{payload}.{signature}.{payload}.{signature}"),
+            "segments",
+        ),
+        ("a thousand dots", ".".repeat(1_000), "segments"),
+        ("a million dots", ".".repeat(1_000_000), "too_large"),
+        ("no header", format!(".{payload}.{signature}"), "header"),
+        ("no payload", format!("{header}..{signature}"), "payload"),
+        (
+            "no signature",
+            format!("{header}.{payload}."),
+            "signature_length",
+        ),
+        (
+            "no signature and no dot",
+            format!("{header}.{payload}"),
+            "segments",
+        ),
+        (
+            "no dots",
+            format!("{header}{payload}{signature}"),
+            "segments",
+        ),
+        ("a final dot", format!("{good}."), "segments"),
+        ("a leading dot", format!(".{good}"), "segments"),
+        ("a prefix", format!("Bearer {good}"), "encoding"),
+        (
+            "a prefix in lower case",
+            format!("bearer {good}"),
+            "encoding",
+        ),
+        ("quotes around", format!("\"{good}\""), "encoding"),
+        ("another token behind", format!("{good},{good}"), "segments"),
+        ("a cookie", format!("Authorization={good}"), "encoding"),
+        ("fullwidth dots", good.replace('.', "．"), "segments"),
+        ("percent escapes", good.replace('.', "%2E"), "segments"),
+        ("colons", good.replace('.', ":"), "segments"),
+        (
+            "the flattened JSON form",
+            format!(
+                r#"{{"payload":"{payload}","protected":"{header}","signature":"{signature}"}}"#
+            ),
+            "segments",
+        ),
+        (
+            "the general JSON form",
+            format!(
+                r#"{{"payload":"{payload}","signatures":[{{"protected":"{header}","signature":"{signature}"}}]}}"#
+            ),
+            "segments",
+        ),
+        ("8 KiB and a byte", "a".repeat(8 * 1024 + 1), "too_large"),
+        ("8 KiB of one letter", "a".repeat(8 * 1024), "segments"),
+        ("64 MiB", "a".repeat(64 << 20), "too_large"),
+        (
+            "a good token grown too large",
+            forger.signed(
+                forger.header(),
+                forger.payload_with(&format!(r#""x":"{}""#, "x".repeat(8_192))),
+            ),
+            "too_large",
+        ),
+        ("a PASETO", format!("v4.public.{payload}"), "encoding"),
+    ] {
+        add(what.to_owned(), token, reason);
+    }
+    cases
+}
