@@ -11,4 +11,5 @@ mod key_files;
 mod key_text;
 #[cfg(feature = "openssl-tests")]
 mod openssl;
+mod planted;
 mod secrets;

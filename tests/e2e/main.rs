@@ -26,6 +26,7 @@ mod reconnect;
 mod replay;
 mod replicas;
 mod rotation;
+mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;

@@ -162,6 +162,12 @@ impl Issuer {
         self.child.signal(Signal::USR1);
     }
 
+    /// Asks for the death that leaves a core dump (SIGABRT), and returns how the process ended.
+    pub async fn abort(&mut self) -> ExitStatus {
+        self.child.signal(Signal::ABORT);
+        self.exit().await
+    }
+
     /// Ends the process at once (SIGKILL).
     pub fn kill(&mut self) {
         self.child.kill();

@@ -1,0 +1,130 @@
+//! Keys of the bearer issuer from every source it has on a bus, looked for in everything that leaves the process.
+
+#[path = "../../bearer-token/tests/planted.rs"]
+mod planted;
+
+use e2e::http::exchange;
+use e2e::{Bus, Message, Product};
+use microbus_token::read_key_text;
+use planted::Planted;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+const HOST: &str = Product::BEARER_TOKEN.host;
+
+#[tokio::test]
+async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
+    let planted = [3, 4, 5, 6, 7].map(Planted::new);
+    let [by_bus, alternate_by_bus, by_text, by_file, bad] = &planted;
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    configurator.set(HOST, "PrivateKey", &by_bus.text());
+    configurator.set(HOST, "AltPrivateKey", &alternate_by_bus.text());
+    configurator.set(HOST, "PrivateKeyFile", "/etc/probe-of-our-disk");
+    let mut tap = bus.tap().await;
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("PrivateKey"), by_file.pem()).unwrap();
+    let config = format!("bearer.token.core:\n  PrivateKey: {}\n", by_text.text());
+    let mut issuer = bus
+        .issuer(Product::BEARER_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "LAB")
+        .with_variable("MICROBUS_LOG_DEBUG", "1")
+        .with_variable("MICROBUS_PROMETHEUS_EXPORTER", "1")
+        .with_variable("MICROBUS_ADMIN", "0")
+        .with_variable(
+            "CREDENTIALS_DIRECTORY",
+            credentials.path().to_str().unwrap(),
+        )
+        .with_file("config.yaml", config)
+        .start();
+    let admin = issuer.until_logged("Admin listener open").await;
+    let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
+    let admin = admin["address"].as_str().unwrap();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+
+    let mut seen = Vec::new();
+    let minted = caller
+        .post(HOST, 666, "/mint", r#"{"claims":{"sub":"harry"}}"#)
+        .await;
+    let token = minted.json()["token"].as_str().unwrap().to_owned();
+    let of_file = read_key_text(by_file.pem().as_bytes()).unwrap().unwrap();
+    assert_eq!(
+        e2e::normal::kid(&token),
+        of_file.id().as_str(),
+        "the file wins, and the path that the configurator sent is none"
+    );
+    // A bad value is reported, not quoted.
+    configurator.set(HOST, "AltPrivateKey", &bad.pem().replace('\n', " "));
+    let refreshed = configurator.refresh(HOST).await;
+    assert_eq!(refreshed.response().status(), 500);
+    for body in ["{", r#"{"claims":[]}"#, r#"{"claims":{"a":"\ud800"}}"#] {
+        seen.push((
+            "an answer",
+            caller.post(HOST, 666, "/mint", body).await.body(),
+        ));
+    }
+    for path in [
+        "/jwks",
+        "/metrics",
+        "/ping",
+        "/openapi.json",
+        "/config.yaml",
+        "/trace",
+    ] {
+        let id = caller.next_message_id();
+        let subject = caller.subject(888, HOST, "_", "GET", path.trim_start_matches('/'));
+        let url = format!("https://{HOST}:888{path}");
+        let headers = [("Microbus-Time-Budget", "20s")];
+        let request = caller.request("GET", &url, &id, &headers, b"");
+        let limit = Duration::from_millis(300);
+        let answers = caller
+            .exchange_until(&subject, request, &id, e2e::Answers::is_complete, limit)
+            .await;
+        for message in &answers.messages {
+            seen.push(("an answer over the bus", message.payload.to_vec()));
+        }
+    }
+    for path in ["/metrics", "/jwks", "/healthz", "/readyz", "/"] {
+        let answer = exchange(admin, &format!("GET {path}"), &[], "").await;
+        seen.push(("an answer of the admin listener", answer.body.into_bytes()));
+    }
+
+    let process = format!("/proc/{}", issuer.id());
+    let read = |name: &str| std::fs::read(format!("{process}/{name}")).unwrap_or_default();
+    assert!(!read("cmdline").is_empty());
+    seen.push(("its command line", read("cmdline")));
+    seen.push(("its environment", read("environ")));
+    let end = issuer.abort().await;
+    assert_eq!((end.code(), end.core_dumped()), (None, false));
+    seen.push(("its log", issuer.log().text().into_bytes()));
+
+    let mut said = 0;
+    let end = caller.subject(888, "nobody.example", "_", "GET", "end");
+    caller.publish(&end, "").await;
+    loop {
+        let message = tap.next(Duration::from_secs(5)).await.unwrap();
+        if message.subject == end {
+            break;
+        }
+        if is_ours(&message) {
+            said += 1;
+            seen.push(("a message", message.payload.to_vec()));
+        }
+    }
+    assert!(said > 10, "{said}");
+    for key in &planted {
+        for (place, content) in &seen {
+            key.is_not_in(place, content);
+        }
+    }
+    for (place, content) in &seen {
+        let content = String::from_utf8_lossy(content);
+        assert!(!content.contains("probe-of-our-disk"), "{place}");
+    }
+}
+
+/// Tells whether the issuer sent a message: the fourth segment of a subject is whoever sends.
+fn is_ours(message: &Message) -> bool {
+    message.subject.split('.').nth(3) == Some("bearer_token_core")
+}
