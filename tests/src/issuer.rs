@@ -58,6 +58,12 @@ impl IssuerSetup {
         }
     }
 
+    /// Returns what is set up.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.product
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn with_variable(mut self, name: &str, value: &str) -> Self {
