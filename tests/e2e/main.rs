@@ -14,6 +14,7 @@ mod bearer;
 mod chaos;
 mod configuration;
 mod connections;
+mod differences;
 mod embedded;
 mod fragments;
 mod harness;
