@@ -19,7 +19,10 @@ mod fragments;
 mod harness;
 mod metrics;
 mod mint;
+mod observability;
 mod policy;
+#[cfg(feature = "prometheus-tests")]
+mod prometheus;
 mod readme;
 mod reconnect;
 mod replay;
