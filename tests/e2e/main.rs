@@ -21,7 +21,10 @@ mod harness;
 mod ingress;
 mod metrics;
 mod mint;
+mod observability;
 mod policy;
+#[cfg(feature = "prometheus-tests")]
+mod prometheus;
 mod readme;
 mod reconnect;
 mod replay;

@@ -94,6 +94,33 @@ async fn the_same_metrics_are_read_over_the_bus_and_at_the_admin_listener() {
 }
 
 #[tokio::test]
+async fn tokens_of_further_connections_are_counted_too() {
+    let bus = Bus::start().await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        .with_variable("MICROBUS_CONNECTIONS", "2")
+        .with_variable("MICROBUS_ADMIN", "0");
+    let issuer = setup.start();
+    let admin = admin_address(&issuer).await;
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let (mut minters, mut minted) = (std::collections::BTreeSet::new(), 0.0);
+    while minters.len() < 2 {
+        let answer = caller.post(HOST, 666, "/mint", "{}").await;
+        let id = answer.response().header("Microbus-From-Id").unwrap();
+        minters.insert(id.to_owned());
+        minted += 1.0;
+    }
+    let text = metrics_until(&admin, |_| true).await;
+    assert_eq!(value(&text, "microbus_token_minted_total", &[]), minted);
+    let answers = "microbus_server_request_duration_seconds_count";
+    let mint = ["name=\"Mint\"", "code=\"200\""];
+    assert_eq!(value(&text, answers, &mint), minted);
+    assert_eq!(value(&text, "microbus_token_ready", &[]), 1.0);
+}
+
+#[tokio::test]
 async fn a_forged_actor_and_a_lost_broker_are_counted() {
     let mut bus = Bus::start().await;
     let setup = bus

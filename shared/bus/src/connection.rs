@@ -36,6 +36,22 @@ pub struct Link {
     pub dropped_messages: u64,
 }
 
+impl Link {
+    /// Returns what two links of one process went through together: connected are they only if both are.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            connected: self.connected && other.connected,
+            losses: self.losses.saturating_add(other.losses),
+            permission_violations: self
+                .permission_violations
+                .saturating_add(other.permission_violations),
+            failed_connects: self.failed_connects.saturating_add(other.failed_connects),
+            dropped_messages: self.dropped_messages.saturating_add(other.dropped_messages),
+        }
+    }
+}
+
 /// A message as it was delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {

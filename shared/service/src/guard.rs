@@ -62,7 +62,12 @@ fn unauthorized(metrics: &Metrics, request: &Incoming, refusal: &Refusal) -> Fai
         .verify_failures
         .with_label_values(&[reason(refusal)])
         .inc();
-    tracing::warn!(reason = %refusal, caller = request.from_host(), "Refused an actor");
+    tracing::warn!(
+        reason = %refusal,
+        caller = request.from_host(),
+        trace = request.trace_id(),
+        "Refused an actor"
+    );
     Failure::new(ErrorStatus::UNAUTHORIZED, "unauthorized")
 }
 

@@ -482,6 +482,8 @@ impl Process {
         }
         connector.settle().await;
         let further = self.open_further(&connector).await?;
+        let beside = further.iter().map(|one| Arc::clone(one.connector()));
+        self.vitals.attach_further(beside);
         announce(&connector);
 
         if embedded {

@@ -156,10 +156,18 @@ impl Minting {
         let rules = self.rules.load();
         let host = request.from_host();
         if !rules.minters.admits(host) {
-            return Err(Refused::of(Reason::NotAMinter, host, "not among Minters"));
+            return Err(Refused::of(
+                Reason::NotAMinter,
+                request,
+                "not among Minters",
+            ));
         }
         if rules.rate.is_some_and(|rate| !caller.may(rate, began)) {
-            return Err(Refused::of(Reason::Rate, host, "above MintRatePerCaller"));
+            return Err(Refused::of(
+                Reason::Rate,
+                request,
+                "above MintRatePerCaller",
+            ));
         }
         let claims = arguments::claims(request).map_err(|failure| Refused {
             reason: Reason::Malformed,
@@ -174,7 +182,7 @@ impl Minting {
         rules
             .policy
             .judge(host, &draft.claims)
-            .map_err(|refusal| Refused::of(Reason::Policy, host, refusal))?;
+            .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
         let token = draft.sign();
         let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
         let minted = &self.metrics.minted;
@@ -241,8 +249,14 @@ impl Minting {
 
 impl Refused {
     /// Refuses a caller for what it is or wants; the reason is for our log.
-    fn of(reason: Reason, caller: &str, why: impl fmt::Display) -> Self {
-        tracing::warn!(caller, reason = reason.as_str(), error = %why, "Refused to mint");
+    fn of(reason: Reason, request: &Incoming, why: impl fmt::Display) -> Self {
+        tracing::warn!(
+            caller = request.from_host(),
+            reason = reason.as_str(),
+            error = %why,
+            trace = request.trace_id(),
+            "Refused to mint"
+        );
         let failure = if reason == Reason::Rate {
             Failure::new(
                 ErrorStatus::TOO_MANY_REQUESTS,

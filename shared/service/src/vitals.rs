@@ -3,7 +3,7 @@
 use crate::health::{Health, Readiness};
 use crate::metrics::{Callback, Metrics, Reading};
 use crate::service::Service;
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use microbus_bus::{Clock, Connector, Link};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ pub(crate) struct Vitals {
     service: Arc<dyn Service>,
     clock: Arc<dyn Clock>,
     started: Instant,
-    /// Of the latest attempt to start.
-    connector: ArcSwapOption<Connector>,
+    /// Of the latest attempt to start: the first connector, and those beside it.
+    connectors: ArcSwap<Vec<Arc<Connector>>>,
     /// When the process's one thread was last seen working, in milliseconds since it was started.
     heartbeat: AtomicU64,
 }
@@ -37,7 +37,7 @@ impl Vitals {
             service,
             clock,
             started,
-            connector: ArcSwapOption::empty(),
+            connectors: ArcSwap::default(),
             heartbeat: AtomicU64::new(0),
         }
     }
@@ -45,7 +45,14 @@ impl Vitals {
     /// Takes the connector over whose traffic is measured from now on.
     pub(crate) fn attach(&self, connector: &Arc<Connector>) {
         connector.observe(Arc::clone(&self.metrics.traffic) as _);
-        self.connector.store(Some(Arc::clone(connector)));
+        self.connectors.store(Arc::new(vec![Arc::clone(connector)]));
+    }
+
+    /// Takes over connectors beside the first one, which share its observer.
+    pub(crate) fn attach_further(&self, further: impl IntoIterator<Item = Arc<Connector>>) {
+        let mut connectors = Vec::clone(&self.connectors.load());
+        connectors.extend(further);
+        self.connectors.store(Arc::new(connectors));
     }
 
     /// Notes that the process's thread works.
@@ -79,24 +86,26 @@ impl Vitals {
         let keys = self.service.keys(now);
         let took = self.clock.now().saturating_duration_since(now);
         self.metrics.callback(Callback::ObserveMetrics, took, false);
-        let connector = self.connector.load();
+        let connectors = self.connectors.load();
         self.metrics.text(&Reading {
             uptime: now.saturating_duration_since(self.started),
             wall: self.clock.wall(),
             ready: self.readiness() == Readiness::Ready,
             link: self.link(),
-            overload_refusals: connector
-                .as_ref()
-                .map_or(0, |connector| connector.overload_refusals()),
+            overload_refusals: connectors
+                .iter()
+                .map(|connector| connector.overload_refusals())
+                .sum(),
             keys: &keys,
         })
     }
 
     fn link(&self) -> Link {
-        let connector = self.connector.load();
-        connector
-            .as_ref()
-            .map_or_else(Link::default, |connector| connector.connection().link())
+        let connectors = self.connectors.load();
+        let links = connectors
+            .iter()
+            .map(|connector| connector.connection().link());
+        links.reduce(Link::with).unwrap_or_default()
     }
 
     /// Returns the milliseconds since the process was started.
