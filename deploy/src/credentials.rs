@@ -149,7 +149,7 @@ mod tests {
             Err(CredentialsError::NoSeed)
         ));
         let other = Nkey::from_random(NkeyKind::User, [9; 32]).unwrap();
-        let mixed = Credentials::new(credentials.jwt.clone(), other.expose_seed().unwrap());
+        let mixed = Credentials::new(credentials.jwt, other.expose_seed().unwrap());
         assert!(matches!(
             Credentials::parse(&mixed.to_text()),
             Err(CredentialsError::OtherSeed { .. })

@@ -1,4 +1,8 @@
 //! The command line as an operator meets it: help, completions, manual pages.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::process::{Command, Output};
 
