@@ -31,6 +31,7 @@
 pub mod account;
 pub mod claims;
 pub mod credentials;
+pub mod jwt;
 pub mod nkey;
 pub mod operator;
 pub mod permissions;
@@ -38,6 +39,7 @@ pub mod server_config;
 
 pub use account::Account;
 pub use credentials::Credentials;
+pub use jwt::Jwt;
 pub use nkey::{Nkey, NkeyKind};
 pub use operator::Operator;
 pub use permissions::{Call, Permissions};

@@ -1,0 +1,28 @@
+//! The verbs of the command line, a file each.
+
+mod completions;
+mod man;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use clap::Subcommand;
+
+/// What the operator asks for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be done; a finding of a command that looks for findings is none.
+    pub(crate) fn run(self) -> Result<Exit, Failure> {
+        match self {
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
+        }
+    }
+}
