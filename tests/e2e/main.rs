@@ -34,3 +34,4 @@ mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;
+mod telemetry;

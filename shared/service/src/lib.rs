@@ -35,6 +35,7 @@ mod rate;
 mod service;
 mod settings;
 mod signal;
+mod telemetry;
 mod vitals;
 
 pub use audit::AUDIT_PROPERTIES;
