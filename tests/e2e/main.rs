@@ -22,6 +22,8 @@ mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "browser-tests")]
+mod page;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;

@@ -35,6 +35,7 @@ mod rate;
 mod service;
 mod settings;
 mod signal;
+mod status;
 mod telemetry;
 mod vitals;
 
