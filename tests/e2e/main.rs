@@ -16,6 +16,7 @@ mod configuration;
 mod connections;
 mod differences;
 mod embedded;
+mod flood;
 mod fragments;
 mod harness;
 mod ingress;
