@@ -292,8 +292,10 @@ impl Responder {
             budget: asked,
             budget_given,
             deadline: now + budget.saturating_sub(self.settings.round_trip),
+            notes: self.notes_of(endpoint, &frame),
             frame,
         };
+        context.take_note_of(&request);
         if budget <= self.settings.round_trip {
             self.answer(context, Err(too_late())).await;
             return;

@@ -101,6 +101,8 @@ fn the_peers_metrics_have_the_recorded_names_labels_and_buckets() {
             failed,
             body_length: 372,
             took: Duration::from_micros(300),
+            traced: None,
+            error: None,
         });
     }
     metrics
