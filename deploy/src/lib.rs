@@ -4,7 +4,8 @@
 //! It promises that a credential allows what its [`Permissions`] list and nothing more, that no key of it is a
 //! bearer of anything by itself (the server always asks for a signature), and that no seed is ever shown by `Debug`.
 //!
-//! It refuses to read a clock or make random numbers: time and seed bytes come in as arguments.
+//! It refuses to read a clock or make random numbers: time and seed bytes come in as arguments. Only [`broker`] and what
+//! is written over it talk to anybody.
 //!
 //! ```
 //! use microbus_deploy::{Account, Nkey, NkeyKind, Operator, Permissions, ServerConfig};
@@ -29,15 +30,19 @@
 //! ```
 
 pub mod account;
+pub mod account_change;
+pub mod broker;
 pub mod claims;
 pub mod credentials;
 pub mod jwt;
 pub mod nkey;
 pub mod operator;
 pub mod permissions;
+pub mod push;
 pub mod server_config;
 
 pub use account::Account;
+pub use account_change::AccountChange;
 pub use credentials::Credentials;
 pub use jwt::Jwt;
 pub use nkey::{Nkey, NkeyKind};

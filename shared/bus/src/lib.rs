@@ -57,6 +57,7 @@ mod in_process;
 mod nats;
 mod observer;
 mod outgoing;
+mod plain;
 mod requester;
 mod responder;
 
@@ -74,4 +75,5 @@ pub use identity::{Identity, random_instance_id};
 pub use nats::{ConnectError, DeprecatedLogin, NatsSettings};
 pub use observer::{Answered, Observer};
 pub use outgoing::{Outgoing, RequestError};
+pub use plain::{Patience, PlainClient};
 pub use responder::SubscribeError;
