@@ -34,6 +34,7 @@ pub mod account_change;
 pub mod broker;
 pub mod claims;
 pub mod credentials;
+pub mod doctor;
 pub mod jwt;
 pub mod nkey;
 pub mod operator;

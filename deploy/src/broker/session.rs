@@ -113,13 +113,34 @@ impl Session {
         &mut self,
         credentials: Option<&Credentials>,
     ) -> Result<Login, SessionError> {
+        let signature = credentials.map(|credentials| credentials.sign_nonce(&self.info.nonce));
+        self.connect(credentials, signature.transpose()?).await
+    }
+
+    /// Tries to log in as somebody would who has seen the JWT and has not the seed.
+    ///
+    /// # Errors
+    /// [`SessionError`] when the broker says neither yes nor no.
+    pub async fn log_in_with_wrong_seed(
+        &mut self,
+        credentials: &Credentials,
+    ) -> Result<Login, SessionError> {
+        let of_another_nonce = credentials.sign_nonce(&format!("{}-", self.info.nonce))?;
+        self.connect(Some(credentials), Some(of_another_nonce))
+            .await
+    }
+
+    async fn connect(
+        &mut self,
+        credentials: Option<&Credentials>,
+        signature: Option<String>,
+    ) -> Result<Login, SessionError> {
         let mut connect = json!({
             "verbose": false, "pedantic": false, "lang": "rust", "version": env!("CARGO_PKG_VERSION"),
             "protocol": 1, "headers": false, "no_responders": false, "echo": true,
             "tls_required": self.certificate.is_some(),
         });
         if let (Some(credentials), Some(fields)) = (credentials, connect.as_object_mut()) {
-            let signature = credentials.sign_nonce(&self.info.nonce)?;
             fields.insert("jwt".to_owned(), credentials.jwt().into());
             fields.insert("sig".to_owned(), signature.into());
         }
