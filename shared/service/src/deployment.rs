@@ -46,6 +46,19 @@ impl Deployment {
         self == Self::Local
     }
 
+    /// Returns the deployment of a process that starts in `environment`.
+    ///
+    /// # Errors
+    /// A sentence about `MICROBUS_DEPLOYMENT`, when it is none.
+    pub fn of(environment: &Environment) -> Result<Self, String> {
+        match environment.get("MICROBUS_DEPLOYMENT") {
+            None => Ok(Self::inferred(environment.get("MICROBUS_NATS"))),
+            Some(text) => Self::parse(text).ok_or_else(|| {
+                format!("MICROBUS_DEPLOYMENT is '{text}'; it must be PROD, LAB, LOCAL or TESTING")
+            }),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         [Self::Prod, Self::Lab, Self::Local, Self::Testing]
             .into_iter()
@@ -163,15 +176,10 @@ impl Surroundings {
     ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let servers = environment.get("MICROBUS_NATS");
-        let deployment = match environment.get("MICROBUS_DEPLOYMENT") {
-            None => Deployment::inferred(servers),
-            Some(text) => Deployment::parse(text).unwrap_or_else(|| {
-                problems.push(format!(
-                    "MICROBUS_DEPLOYMENT is '{text}'; it must be PROD, LAB, LOCAL or TESTING"
-                ));
-                Deployment::Prod
-            }),
-        };
+        let deployment = Deployment::of(environment).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Deployment::Prod
+        });
         let plane = match environment.get("MICROBUS_PLANE") {
             None => Plane::default(),
             Some(text) => Plane::parse(text).unwrap_or_else(|error| {
