@@ -1,6 +1,7 @@
 //! The verbs of the command line, a file each.
 
 mod completions;
+mod explain;
 mod man;
 
 use crate::exit::Exit;
@@ -11,6 +12,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Completions(completions::Completions),
+    Explain(explain::Explain),
     Man(man::Man),
 }
 
@@ -22,6 +24,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Completions(completions) => completions.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Man(man) => man.run(),
         }
     }

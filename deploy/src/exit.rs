@@ -7,8 +7,14 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// As it was meant to.
     Ok = 0,
+    /// There is a finding, or a refusal that was asked about.
+    Finding = 1,
+    /// What is at hand does not tell.
+    Unsure = 5,
     /// The disk, the terminal or the operating system failed us.
     Internal = 70,
+    /// A file is missing or cannot be used.
+    Configuration = 78,
 }
 
 impl From<Exit> for ExitCode {

@@ -31,10 +31,13 @@
 pub mod account;
 pub mod claims;
 pub mod credentials;
+pub mod date;
+pub mod explain;
 pub mod jwt;
 pub mod nkey;
 pub mod operator;
 pub mod permissions;
+pub mod refusal;
 pub mod server_config;
 
 pub use account::Account;
@@ -43,4 +46,5 @@ pub use jwt::Jwt;
 pub use nkey::{Nkey, NkeyKind};
 pub use operator::Operator;
 pub use permissions::{Call, Permissions};
+pub use refusal::Reason;
 pub use server_config::ServerConfig;

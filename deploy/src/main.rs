@@ -6,6 +6,7 @@
 mod commands;
 mod exit;
 mod failure;
+mod input;
 
 use clap::Parser;
 use commands::Command;

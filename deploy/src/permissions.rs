@@ -130,7 +130,7 @@ pub enum PermissionsError {
 /// Tells whether every subject under `narrow` falls under `broad` as well.
 ///
 /// A `*` never covers a `>`, wherever it stands: the peer's generator drops the broader grant there.
-fn covers(broad: &str, narrow: &str) -> bool {
+pub(crate) fn covers(broad: &str, narrow: &str) -> bool {
     let mut segments = narrow.split('.');
     for allowed in broad.split('.') {
         match (allowed, segments.next()) {
