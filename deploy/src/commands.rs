@@ -2,6 +2,7 @@
 
 mod completions;
 mod creds;
+mod explain;
 mod init;
 mod man;
 
@@ -14,6 +15,7 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
+    Explain(explain::Explain),
     Init(Box<init::Init>),
     Man(man::Man),
 }
@@ -27,6 +29,7 @@ impl Command {
         match self {
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
             Self::Man(man) => man.run(),
         }

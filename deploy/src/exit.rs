@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Finding = 1,
     /// The command line is wrong, or credentials would be too large for the broker.
     Usage = 2,
+    /// What is at hand does not tell.
+    Unsure = 5,
     /// The disk, the terminal or the operating system failed us.
     Internal = 70,
     /// A file that it was given is missing or wrong.

@@ -8,6 +8,7 @@ mod commands;
 mod exit;
 mod failure;
 mod files;
+mod input;
 
 use clap::Parser;
 use commands::Command;
