@@ -23,6 +23,8 @@ mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
