@@ -14,6 +14,10 @@ use thiserror::Error;
 /// The body of an operator's JWT.
 #[derive(Debug, Serialize)]
 pub struct OperatorClaims {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signing_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_account: Option<String>,
     r#type: &'static str,
     version: u8,
 }
@@ -43,8 +47,11 @@ pub struct UserClaims {
 }
 
 impl OperatorClaims {
-    pub(crate) fn new() -> Self {
+    /// Claims of an operator whose accounts its identity and `signing_keys` may sign.
+    pub(crate) fn new(signing_keys: Vec<String>, system_account: Option<String>) -> Self {
         Self {
+            signing_keys,
+            system_account,
             r#type: "operator",
             version: VERSION,
         }
@@ -231,7 +238,7 @@ mod tests {
     fn the_signature_covers_header_and_claims() {
         let operator = Nkey::from_random(NkeyKind::Operator, [3; 32]).unwrap();
         let jwt = sign(
-            &OperatorClaims::new(),
+            &OperatorClaims::new(Vec::new(), None),
             "acme",
             &operator,
             &operator,
@@ -251,7 +258,7 @@ mod tests {
         let operator = Nkey::from_random(NkeyKind::Operator, [3; 32]).unwrap();
         let id = |now| {
             let jwt = sign(
-                &OperatorClaims::new(),
+                &OperatorClaims::new(Vec::new(), None),
                 "acme",
                 &operator,
                 &operator,

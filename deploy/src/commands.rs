@@ -1,6 +1,8 @@
 //! The verbs of the command line, a file each.
 
 mod completions;
+mod creds;
+mod init;
 mod man;
 
 use crate::exit::Exit;
@@ -11,6 +13,8 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Completions(completions::Completions),
+    Creds(Box<creds::Creds>),
+    Init(Box<init::Init>),
     Man(man::Man),
 }
 
@@ -22,6 +26,8 @@ impl Command {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Completions(completions) => completions.run(),
+            Self::Creds(creds) => creds.run(),
+            Self::Init(init) => init.run(),
             Self::Man(man) => man.run(),
         }
     }

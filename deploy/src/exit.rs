@@ -7,8 +7,14 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// As it was meant to.
     Ok = 0,
+    /// It found what it was asked to look for, or refused what it was asked to do.
+    Finding = 1,
+    /// The command line is wrong, or credentials would be too large for the broker.
+    Usage = 2,
     /// The disk, the terminal or the operating system failed us.
     Internal = 70,
+    /// A file that it was given is missing or wrong.
+    Configuration = 78,
 }
 
 impl From<Exit> for ExitCode {

@@ -29,18 +29,33 @@
 //! ```
 
 pub mod account;
+pub mod bootstrap;
+pub mod bundle;
+pub mod calls;
 pub mod claims;
 pub mod credentials;
 pub mod jwt;
+pub mod manifest;
 pub mod nkey;
 pub mod operator;
 pub mod permissions;
+pub mod presets;
 pub mod server_config;
+pub mod service;
+pub mod signer;
+pub mod target;
 
 pub use account::Account;
+pub use bootstrap::Bootstrap;
+pub use calls::Calls;
 pub use credentials::Credentials;
 pub use jwt::Jwt;
+pub use manifest::Manifest;
 pub use nkey::{Nkey, NkeyKind};
 pub use operator::Operator;
 pub use permissions::{Call, Permissions};
-pub use server_config::ServerConfig;
+pub use presets::Presets;
+pub use server_config::{Limits, Resolver, ServerConfig, Tls};
+pub use service::Service;
+pub use signer::Signer;
+pub use target::Target;
