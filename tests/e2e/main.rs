@@ -14,6 +14,7 @@ mod bearer;
 mod chaos;
 mod configuration;
 mod connections;
+mod deployment;
 mod differences;
 mod embedded;
 mod flood;
@@ -23,6 +24,8 @@ mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -31,6 +34,7 @@ mod reconnect;
 mod replay;
 mod replicas;
 mod rotation;
+mod samples;
 mod secrets;
 mod shutdown;
 mod startup;

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use microbus_deploy::ServerConfig;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 /// A running nats-server on a port of its own choice, killed on drop.
 #[derive(Debug)]
 pub struct NatsServer {
-    folder: TempDir,
+    folder: PathBuf,
+    own_folder: Option<TempDir>,
     child: Child,
     address: SocketAddr,
     monitor: SocketAddr,
@@ -40,16 +41,24 @@ impl NatsServer {
         Self::start(config).await
     }
 
-    async fn start(config: &str) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folders can be made");
-        std::fs::write(folder.path().join(CONFIG), config).expect("a file can be written");
-        let (child, address, monitor) = spawn(folder.path(), "-1").await;
+    /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
+    pub async fn in_folder(folder: &Path) -> Self {
+        let (child, address, monitor) = spawn(folder, "-1").await;
         Self {
-            folder,
+            folder: folder.to_owned(),
+            own_folder: None,
             child,
             address,
             monitor,
         }
+    }
+
+    async fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folders can be made");
+        std::fs::write(folder.path().join(CONFIG), config).expect("a file can be written");
+        let mut server = Self::in_folder(folder.path()).await;
+        server.own_folder = Some(folder);
+        server
     }
 
     /// Returns the URL that clients connect to.
@@ -73,7 +82,7 @@ impl NatsServer {
     pub async fn restart(&mut self) {
         self.stop();
         let port = self.address.port().to_string();
-        (self.child, self.address, self.monitor) = spawn(self.folder.path(), &port).await;
+        (self.child, self.address, self.monitor) = spawn(&self.folder, &port).await;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
