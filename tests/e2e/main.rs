@@ -18,6 +18,8 @@ mod differences;
 mod embedded;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;

@@ -72,10 +72,15 @@ impl Signer {
 
     /// Signs bytes with the key's algorithm.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, AnyError> {
+        self.sign_as(self.alg, message)
+    }
+
+    /// Signs bytes with another padding than the key's, if it is an RSA key.
+    pub(crate) fn sign_as(&self, alg: &str, message: &[u8]) -> Result<Vec<u8>, AnyError> {
         let random = SystemRandom::new();
         Ok(match &self.pair {
             Pair::Rsa(pair) => {
-                let padding = match self.alg {
+                let padding = match alg {
                     "PS256" => &RSA_PSS_SHA256,
                     _ => &RSA_PKCS1_SHA256,
                 };

@@ -1,6 +1,6 @@
 //! A stand-in for an identity provider on loopback: its description, its keys, and nothing else. Tests sign for it.
 
-use crate::signer::{AnyError, Signer};
+use super::signer::{AnyError, Signer};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
