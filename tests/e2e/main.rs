@@ -20,6 +20,8 @@ mod embedded;
 mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
