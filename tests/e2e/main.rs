@@ -41,3 +41,4 @@ mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;
+mod telemetry;
