@@ -29,11 +29,16 @@
 //! ```
 
 pub mod account;
+pub mod audit;
 pub mod bootstrap;
 pub mod bundle;
 pub mod calls;
 pub mod claims;
 pub mod credentials;
+pub mod date;
+pub mod difference;
+pub mod grants;
+pub mod inspection;
 pub mod jwt;
 pub mod manifest;
 pub mod nkey;
@@ -49,6 +54,9 @@ pub use account::Account;
 pub use bootstrap::Bootstrap;
 pub use calls::Calls;
 pub use credentials::Credentials;
+pub use difference::Difference;
+pub use grants::{Grant, Verb};
+pub use inspection::Inspection;
 pub use jwt::Jwt;
 pub use manifest::Manifest;
 pub use nkey::{Nkey, NkeyKind};

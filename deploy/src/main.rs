@@ -5,9 +5,11 @@
 
 mod arguments;
 mod commands;
+mod deployment;
 mod exit;
 mod failure;
 mod files;
+mod output;
 
 use clap::Parser;
 use commands::Command;
