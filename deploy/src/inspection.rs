@@ -104,7 +104,7 @@ impl Inspection {
             put(&mut text, "valid from", from);
         }
         let until = match &self.valid_until {
-            None => "it is revoked",
+            None => "no end",
             Some(until) => until,
         };
         let over = if self.expired { ", which is over" } else { "" };
@@ -234,7 +234,7 @@ mod tests {
         let account = Account::new("bus", key(NkeyKind::Account, 2)).unwrap();
         let shown = inspected(&operator.sign_account(&account, UNIX_EPOCH).unwrap(), 0);
         assert_eq!((shown.kind.as_str(), shown.limits.len()), ("account", 0));
-        assert!(shown.to_text().contains("valid until   it is revoked"));
+        assert!(shown.to_text().contains("valid until   no end"));
         let shown = inspected(&operator.jwt(UNIX_EPOCH).unwrap(), 0);
         assert!(shown.to_text().contains("signed by     itself"));
     }
