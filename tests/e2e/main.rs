@@ -18,6 +18,7 @@ mod configuration;
 mod connections;
 mod differences;
 mod embedded;
+mod flood;
 mod fragments;
 mod harness;
 mod ingress;

@@ -86,6 +86,10 @@ impl Outgoing {
                 ]
                 .contains(&name)
         });
+        if let Some(traced) = inbound.traced() {
+            let context = traced.context.to_string();
+            self.headers.set(header::TRACEPARENT, &context);
+        }
         self
     }
 }

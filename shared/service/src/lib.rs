@@ -10,6 +10,7 @@ mod audit;
 #[doc(hidden)]
 pub mod bench_entry;
 mod clock_watch;
+mod cloud;
 mod configuration;
 mod control;
 mod deployment;

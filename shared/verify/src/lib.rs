@@ -35,8 +35,10 @@ mod cache;
 mod memory;
 mod settings;
 mod source;
+mod store;
 mod verifier;
 
 pub use settings::{LONGEST_LEEWAY, Settings};
 pub use source::{BusKeySource, FetchError, KeySource};
+pub use store::{Fetched, Finding, KeyStore, Pace};
 pub use verifier::{Check, REFRESH_INTERVAL, Refusal, Verifier};

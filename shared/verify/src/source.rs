@@ -8,6 +8,7 @@ use microbus_wire::frame::Response;
 use microbus_wire::header::FROM_HOST;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
+use std::borrow::Cow;
 use std::sync::Weak;
 
 /// Fetches the JWK Set of an issuer.
@@ -20,8 +21,8 @@ pub trait KeySource: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no JWK Set from {host}: {cause}")]
 pub struct FetchError {
-    /// The issuer's host.
-    pub host: &'static str,
+    /// Who was asked: the issuer's host.
+    pub host: Cow<'static, str>,
     /// What went wrong.
     pub cause: String,
     /// Nobody answers for the host: the issuer is not there.
@@ -48,7 +49,7 @@ impl KeySource for BusKeySource {
         Box::pin(async move {
             let host = issuer.host();
             let failed = |cause: String| FetchError {
-                host,
+                host: host.into(),
                 cause,
                 absent: false,
             };
@@ -60,7 +61,7 @@ impl KeySource for BusKeySource {
                 .request(Outgoing::new(Method::Get, address))
                 .await
                 .map_err(|error| FetchError {
-                    host,
+                    host: host.into(),
                     absent: error.status() == ErrorStatus::NOT_FOUND,
                     cause: error.to_string(),
                 })?;

@@ -1,19 +1,18 @@
-//! The verifier: one cache per issuer, one fetch at a time per issuer.
+//! The verifier: one store of keys per issuer, and a memory of tokens.
 
-use crate::cache::{KeyCache, Lookup};
 use crate::memory::{Digest, Remembered, TokenMemory};
 use crate::settings::{LONGEST_LEEWAY, Settings};
 use crate::source::{FetchError, KeySource};
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use crate::store::{Fetched, Finding, KeyStore, Pace};
+use futures_util::future::BoxFuture;
 use microbus_bus::Clock;
 use microbus_token::{
-    ACCESS_CEILING, ACCESS_PADDING, Issuer, KeyId, Unverified, Verified, VerifyError, VerifyingKey,
+    ACCESS_CEILING, ACCESS_PADDING, Issuer, Jwk, KeyId, Unverified, Verified, VerifyError,
+    VerifyingKey,
 };
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Verifies actor tokens of the two pinned issuers. Clones share their caches.
 #[derive(Clone)]
@@ -22,10 +21,9 @@ pub struct Verifier {
 }
 
 struct Inner {
-    access: Mutex<IssuerState>,
-    bearer: Mutex<IssuerState>,
+    access: KeyStore<KeyId, VerifyingKey>,
+    bearer: KeyStore<KeyId, VerifyingKey>,
     tokens: Mutex<TokenMemory>,
-    source: Box<dyn KeySource>,
     known: Box<KnownKeys>,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -33,13 +31,6 @@ struct Inner {
 
 /// Looks a key up in this process's own memory, before any cache or fetch.
 type KnownKeys = dyn Fn(Issuer, &KeyId) -> Option<VerifyingKey> + Send + Sync;
-
-type Fetch = Shared<BoxFuture<'static, Result<(), FetchError>>>;
-
-struct IssuerState {
-    cache: KeyCache,
-    running: Option<Fetch>,
-}
 
 /// What a check came to, at once or after a fetch.
 pub enum Check {
@@ -92,18 +83,29 @@ impl Verifier {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        let state = |keep| {
-            Mutex::new(IssuerState {
-                cache: KeyCache::new(keep),
-                running: None,
-            })
+        let source = Arc::new(source);
+        let store = |issuer: Issuer, keep_vanished| {
+            let source = Arc::clone(&source);
+            let fetch = move || -> Fetched<KeyId, VerifyingKey> {
+                let fetch = source.fetch(issuer);
+                Box::pin(async move {
+                    let set = fetch.await?;
+                    let key = |jwk: &Jwk| (jwk.id().clone(), jwk.key().clone());
+                    Ok(set.iter().map(key).collect())
+                })
+            };
+            let pace = Pace {
+                interval: FETCH_INTERVAL,
+                patience: LONGEST_WAIT,
+                keep_vanished,
+            };
+            KeyStore::new(issuer.host(), fetch, Arc::clone(&clock), pace)
         };
         let leeway = settings.leeway.min(LONGEST_LEEWAY);
         let shared = Inner {
-            access: state(ACCESS_CEILING + ACCESS_PADDING + leeway),
-            bearer: state(Duration::ZERO),
+            access: store(Issuer::Access, ACCESS_CEILING + ACCESS_PADDING + leeway),
+            bearer: store(Issuer::Bearer, Duration::ZERO),
             tokens: Mutex::new(TokenMemory::new(settings.remembered_tokens)),
-            source: Box::new(source),
             known: Box::new(known),
             clock,
             settings: Settings { leeway, ..settings },
@@ -143,40 +145,19 @@ impl Verifier {
             Step::Done(outcome) => return Check::Done(outcome),
             Step::Missing(unverified) => unverified,
         };
-        let issuer = missing.issuer();
-        let (fetch, patience) = {
-            let mut state = self.shared.state(issuer);
-            let now = self.shared.clock.now();
-            match state.cache.lookup(missing.key_id(), now) {
-                // Fetched since, or by another thread.
-                Lookup::Known(key) => return Check::Done(self.shared.verify(token, missing, key)),
-                Lookup::Unknown => return Check::Done(Err(VerifyError::UnknownKey.into())),
-                Lookup::Fetch => (
-                    self.fetch(&mut state, issuer, now),
-                    state.cache.next_fetch(now),
-                ),
+        let found = match self.shared.store(missing.issuer()).find(missing.key_id()) {
+            // Fetched since, or by another thread.
+            Finding::Known(key) => return Check::Done(self.shared.verify(token, missing, key)),
+            Finding::Unknown | Finding::Unavailable(_) => {
+                return Check::Done(Err(VerifyError::UnknownKey.into()));
             }
+            Finding::Waiting(found) => found,
         };
-        let (verifier, token) = (self.clone(), token.to_owned());
+        let (shared, token) = (Arc::clone(&self.shared), token.to_owned());
         Check::Waiting(Box::pin(async move {
-            let patience = tokio::time::Instant::from_std(patience + LONGEST_WAIT);
-            let fetched = tokio::time::timeout_at(patience, fetch).await;
-            fetched.unwrap_or_else(|_| {
-                Err(FetchError {
-                    host: issuer.host(),
-                    cause: "no answer within a second".to_owned(),
-                    absent: false,
-                })
-            })?;
-            match verifier.shared.step(&token) {
-                Step::Done(outcome) => outcome,
-                Step::Missing(unverified) => {
-                    let now = verifier.shared.clock.now();
-                    let mut state = verifier.shared.state(issuer);
-                    state.cache.remember_unknown(unverified.key_id(), now);
-                    Err(VerifyError::UnknownKey.into())
-                }
-            }
+            let key = found.await?.ok_or(VerifyError::UnknownKey)?;
+            let unverified = Unverified::parse(&token, shared.settings.size_limit)?;
+            shared.verify(&token, unverified, key)
         }))
     }
 
@@ -185,11 +166,7 @@ impl Verifier {
     /// # Errors
     /// [`FetchError`].
     pub async fn refresh(&self, issuer: Issuer) -> Result<(), FetchError> {
-        let fetch = {
-            let mut state = self.shared.state(issuer);
-            self.fetch(&mut state, issuer, self.shared.clock.now())
-        };
-        fetch.await
+        self.shared.store(issuer).refresh().await
     }
 
     /// Fetches the keys of every believed issuer now and each [`REFRESH_INTERVAL`], until it is dropped: spawn it.
@@ -205,56 +182,6 @@ impl Verifier {
             }
             tokio::time::sleep(REFRESH_INTERVAL).await;
         }
-    }
-
-    /// Joins the fetch that runs or waits for its turn, or starts one.
-    fn fetch(&self, state: &mut IssuerState, issuer: Issuer, now: Instant) -> Fetch {
-        if let Some(running) = &state.running {
-            return running.clone();
-        }
-        let begin = state.cache.next_fetch(now);
-        let shared = Arc::clone(&self.shared);
-        let fetch = async move {
-            tokio::time::sleep_until(begin.into()).await;
-            // A panic of the source must not leave a fetch that never ends.
-            let fetching = AssertUnwindSafe(async { shared.source.fetch(issuer).await });
-            let fetched = fetching.catch_unwind().await.unwrap_or_else(|_| {
-                Err(FetchError {
-                    host: issuer.host(),
-                    cause: "the key source panicked".to_owned(),
-                    absent: false,
-                })
-            });
-            let mut state = shared.state(issuer);
-            state.running = None;
-            let now = shared.clock.now();
-            match fetched {
-                Ok(set) => {
-                    state.cache.replace(&set, now);
-                    Ok(())
-                }
-                Err(error) => {
-                    state.cache.failed(now);
-                    tracing::warn!(error = %error, "Fetching keys");
-                    Err(error)
-                }
-            }
-        };
-        // Spawned, so that it ends even when everyone who waits for it has given up.
-        let task = tokio::spawn(fetch);
-        let host = issuer.host();
-        let joined = async move {
-            task.await.unwrap_or_else(|error| {
-                Err(FetchError {
-                    host,
-                    cause: error.to_string(),
-                    absent: false,
-                })
-            })
-        };
-        let running = joined.boxed().shared();
-        state.running = Some(running.clone());
-        running
     }
 }
 
@@ -277,9 +204,8 @@ impl Inner {
             return Step::Done(Err(VerifyError::Issuer.into()));
         }
         match self.lookup(unverified.issuer(), unverified.key_id()) {
-            Lookup::Known(key) => Step::Done(self.verify(token, unverified, key)),
-            Lookup::Unknown => Step::Done(Err(VerifyError::UnknownKey.into())),
-            Lookup::Fetch => Step::Missing(unverified),
+            Some(key) => Step::Done(self.verify(token, unverified, key)),
+            None => Step::Missing(unverified),
         }
     }
 
@@ -309,26 +235,23 @@ impl Inner {
         let digest = Digest::of(token);
         let (now, leeway) = (self.clock.wall(), self.settings.leeway);
         let Remembered { verified, key } = lock(&self.tokens).recall(&digest, now, leeway)?;
-        let found = self.lookup(verified.issuer(), verified.key_id());
-        matches!(found, Lookup::Known(known) if known == key).then_some(verified)
+        let known = self.lookup(verified.issuer(), verified.key_id());
+        (known == Some(key)).then_some(verified)
     }
 
     fn believes(&self, issuer: Issuer) -> bool {
         self.settings.only.is_none_or(|only| only == issuer)
     }
 
-    fn lookup(&self, issuer: Issuer, id: &KeyId) -> Lookup {
-        if let Some(key) = (self.known)(issuer, id) {
-            return Lookup::Known(key);
-        }
-        self.state(issuer).cache.lookup(id, self.clock.now())
+    fn lookup(&self, issuer: Issuer, id: &KeyId) -> Option<VerifyingKey> {
+        (self.known)(issuer, id).or_else(|| self.store(issuer).get(id))
     }
 
-    fn state(&self, issuer: Issuer) -> MutexGuard<'_, IssuerState> {
-        lock(match issuer {
+    fn store(&self, issuer: Issuer) -> &KeyStore<KeyId, VerifyingKey> {
+        match issuer {
             Issuer::Access => &self.access,
             Issuer::Bearer => &self.bearer,
-        })
+        }
     }
 }
 
@@ -341,6 +264,9 @@ impl fmt::Debug for Verifier {
         formatter.debug_struct("Verifier").finish_non_exhaustive()
     }
 }
+
+/// At most one fetch per issuer in this time. Source: spec: verify 2.3.
+const FETCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a token waits for the answer of its issuer, counted from when that may be asked.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

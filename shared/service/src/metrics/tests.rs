@@ -101,6 +101,8 @@ fn the_peers_metrics_have_the_recorded_names_labels_and_buckets() {
             failed,
             body_length: 372,
             took: Duration::from_micros(300),
+            traced: None,
+            error: None,
         });
     }
     metrics
@@ -138,6 +140,7 @@ fn keys_are_shown_with_times_and_those_that_are_gone_are_not() {
         own: vec![KeyState {
             kid: "NHUPmL1Z_Pw".to_owned(),
             state: KeySlot::Signs,
+            is_published: false,
             age: Some(Duration::from_secs(400)),
             left: None,
         }],
@@ -150,6 +153,7 @@ fn keys_are_shown_with_times_and_those_that_are_gone_are_not() {
         "microbus_token_key_since_timestamp_seconds{deployment=\"PROD\",id=\"id-abcdefghij\",kid=\"NHUPmL1Z_Pw\"",
         "state=\"signs\",ver=\"4\"} 600\n",
         "state=\"foreign\",ver=\"4\"} 2\n",
+        "state=\"own\",ver=\"4\"} 0\n",
         &format!("microbus_token_next_rotation_timestamp_seconds{{{COMMON}}} 1060\n"),
     ] {
         assert!(shown.contains(part), "{part} not in\n{shown}");
