@@ -6,10 +6,12 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod acl;
 mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
+mod bring_up;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod configuration;
