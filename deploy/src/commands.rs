@@ -1,9 +1,13 @@
 //! The verbs of the command line, a file each.
 
+mod as_operator;
+mod at_broker;
 mod completions;
 mod creds;
+mod doctor;
 mod init;
 mod man;
+mod revoke;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,8 +18,10 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
+    Doctor(Box<doctor::Doctor>),
     Init(Box<init::Init>),
     Man(man::Man),
+    Revoke(revoke::Revoke),
 }
 
 impl Command {
@@ -27,8 +33,10 @@ impl Command {
         match self {
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Init(init) => init.run(),
             Self::Man(man) => man.run(),
+            Self::Revoke(revoke) => revoke.run(),
         }
     }
 }

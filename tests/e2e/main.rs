@@ -29,6 +29,7 @@ mod readme;
 mod reconnect;
 mod replay;
 mod replicas;
+mod revocation;
 mod rotation;
 mod secrets;
 mod shutdown;

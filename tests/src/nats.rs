@@ -58,6 +58,16 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Waits until the server listens for others of its cluster, and returns where.
+    pub async fn route_address(&self) -> SocketAddr {
+        let line = self.log().line(ROUTES, PATIENCE).await;
+        let line = line.unwrap_or_else(|| panic!("no cluster:\n{}", self.log().text()));
+        let address = line.split(ROUTES).nth(1).map(str::trim);
+        address
+            .and_then(|address| address.parse().ok())
+            .expect("the server logs where it listens")
+    }
+
     /// Returns what the server logged since it was started last.
     #[must_use]
     pub fn log(&self) -> crate::log::Log {
@@ -150,4 +160,5 @@ async fn spawn(folder: &Path, port: &str) -> (Child, SocketAddr, SocketAddr) {
     (child, address, monitor)
 }
 
+const ROUTES: &str = "Listening for route connections on ";
 const CONFIG: &str = "nats-server.conf";

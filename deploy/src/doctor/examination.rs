@@ -159,13 +159,15 @@ impl Examination<'_> {
             findings.extend(unknown);
             return findings;
         };
+        let attempts = credentials_accepted::attempt(&self.places, server, &self.artifacts).await;
         let (seen, trusted) = self.system(&urls).await;
         findings.extend(seen);
         let now = unix(self.now);
-        let (places, artifacts) = (&self.places, &self.artifacts);
-        findings.extend(
-            credentials_accepted::check(places, server, artifacts, trusted.as_ref(), now).await,
-        );
+        findings.extend(credentials_accepted::check(
+            &attempts,
+            trusted.as_ref(),
+            now,
+        ));
         findings.extend(self.service(server, &urls).await);
         findings
     }
