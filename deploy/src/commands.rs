@@ -7,7 +7,9 @@ mod creds;
 mod doctor;
 mod init;
 mod man;
+mod mint;
 mod revoke;
+mod up;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,7 +23,9 @@ pub(crate) enum Command {
     Doctor(Box<doctor::Doctor>),
     Init(Box<init::Init>),
     Man(man::Man),
+    Mint(mint::Mint),
     Revoke(revoke::Revoke),
+    Up(up::Up),
 }
 
 impl Command {
@@ -36,7 +40,9 @@ impl Command {
             Self::Doctor(doctor) => doctor.run(),
             Self::Init(init) => init.run(),
             Self::Man(man) => man.run(),
+            Self::Mint(mint) => mint.run(),
             Self::Revoke(revoke) => revoke.run(),
+            Self::Up(up) => up.run(),
         }
     }
 }
