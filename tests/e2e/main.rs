@@ -37,6 +37,7 @@ mod readme;
 mod reconnect;
 mod replay;
 mod replicas;
+mod revocation;
 mod rotation;
 mod samples;
 mod secrets;

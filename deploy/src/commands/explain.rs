@@ -76,7 +76,7 @@ impl Explain {
             Input::Line(line) => self.line(&line, date::unix(now))?,
             Input::Unknown => {
                 return Err(Failure::new(
-                    Exit::Unsure,
+                    Exit::Unknown,
                     "standard input is neither a token nor a line that tells of a refusal; pass one of them alone",
                 ));
             }
@@ -88,7 +88,7 @@ impl Explain {
         })?;
         Ok(match explanation.verdict {
             Verdict::Accepted => Exit::Ok,
-            Verdict::Refused(Reason::LoginRefused) | Verdict::Unknown => Exit::Unsure,
+            Verdict::Refused(Reason::LoginRefused) | Verdict::Unknown => Exit::Unknown,
             Verdict::Refused(_) => Exit::Finding,
         })
     }
