@@ -6,24 +6,32 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod acl;
 mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
+mod bring_up;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod configuration;
 mod connections;
+mod deployment;
 mod differences;
 mod embedded;
+mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
 mod observability;
 #[cfg(feature = "browser-tests")]
 mod page;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -31,7 +39,9 @@ mod readme;
 mod reconnect;
 mod replay;
 mod replicas;
+mod revocation;
 mod rotation;
+mod samples;
 mod secrets;
 mod shutdown;
 mod startup;

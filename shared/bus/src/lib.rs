@@ -58,6 +58,7 @@ mod nats;
 mod notes;
 mod observer;
 mod outgoing;
+mod plain;
 mod requester;
 mod responder;
 
@@ -76,4 +77,5 @@ pub use nats::{ConnectError, DeprecatedLogin, NatsSettings};
 pub use notes::{Actor, Traced};
 pub use observer::{Answered, Observer};
 pub use outgoing::{Outgoing, RequestError};
+pub use plain::{Patience, PlainClient};
 pub use responder::SubscribeError;

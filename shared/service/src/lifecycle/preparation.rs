@@ -73,13 +73,17 @@ impl Process {
         let Some(surroundings) = surroundings else {
             return Err(refused(problems));
         };
+        let locality = surroundings.whereabouts.find().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
 
         let identity = Identity {
             plane: surroundings.plane.clone(),
             hostname,
             version: profile.version,
             instance: random_instance_id(),
-            locality: surroundings.locality.clone(),
+            locality,
         };
         let common = CommonFields {
             plane: identity.plane.as_str().to_owned(),
