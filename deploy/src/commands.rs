@@ -3,6 +3,7 @@
 mod as_operator;
 mod at_broker;
 mod audit;
+mod audit_log;
 mod completions;
 mod creds;
 mod diff;
@@ -23,6 +24,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Audit(audit::Audit),
+    AuditLog(audit_log::AuditLog),
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
     Diff(diff::Diff),
@@ -44,6 +46,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
             Self::Audit(audit) => audit.run(),
+            Self::AuditLog(audit_log) => audit_log.run(),
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
             Self::Diff(diff) => diff.run(),
