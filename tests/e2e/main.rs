@@ -14,6 +14,8 @@ mod bearer;
 mod bring_up;
 #[cfg(feature = "chaos")]
 mod chaos;
+#[cfg(feature = "collector-tests")]
+mod collector;
 mod configuration;
 mod connections;
 mod deployment;
@@ -28,10 +30,10 @@ mod ingress;
 mod metrics;
 mod mint;
 mod observability;
-#[cfg(feature = "browser-tests")]
-mod page;
 #[cfg(feature = "packaging-tests")]
 mod packaging;
+#[cfg(feature = "browser-tests")]
+mod page;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -47,3 +49,5 @@ mod shutdown;
 mod startup;
 mod subscriptions;
 mod telemetry;
+#[cfg(feature = "walk-tests")]
+mod walk;
