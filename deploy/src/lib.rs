@@ -40,6 +40,7 @@ pub mod credentials;
 pub mod doctor;
 pub mod date;
 pub mod explain;
+mod http;
 pub mod jwt;
 pub mod manifest;
 pub mod nkey;
