@@ -1,10 +1,14 @@
 //! The verbs of the command line, a file each.
 
+mod at_bus;
+mod audit_log;
 mod completions;
 mod creds;
 mod explain;
 mod init;
+mod keys;
 mod man;
+mod warm_ingress;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -13,11 +17,14 @@ use clap::Subcommand;
 /// What the operator asks for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    AuditLog(audit_log::AuditLog),
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
     Explain(explain::Explain),
     Init(Box<init::Init>),
+    Keys(keys::Keys),
     Man(man::Man),
+    WarmIngress(warm_ingress::WarmIngress),
 }
 
 impl Command {
@@ -27,11 +34,14 @@ impl Command {
     /// [`Failure`] when it cannot be done; a finding of a command that looks for findings is none.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Self::AuditLog(audit_log) => audit_log.run(),
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
             Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
+            Self::Keys(keys) => keys.run(),
             Self::Man(man) => man.run(),
+            Self::WarmIngress(warm_ingress) => warm_ingress.run(),
         }
     }
 }

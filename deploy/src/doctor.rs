@@ -30,7 +30,7 @@ mod nats_url;
 mod place;
 mod plane;
 mod plane_running;
-mod probe;
+pub(crate) mod probe;
 mod runbook;
 mod secrets_modes;
 mod seeds;

@@ -11,8 +11,10 @@ pub(crate) enum Exit {
     Finding = 1,
     /// The command line is wrong, or credentials would be too large for the broker.
     Usage = 2,
-    /// What is at hand does not tell.
-    Unsure = 5,
+    /// Something that was asked for could not be told.
+    Unknown = 5,
+    /// The broker does not answer.
+    Unreachable = 69,
     /// The disk, the terminal or the operating system failed us.
     Internal = 70,
     /// A file that it was given is missing or wrong.

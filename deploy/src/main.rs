@@ -8,7 +8,7 @@ mod commands;
 mod exit;
 mod failure;
 mod files;
-mod input;
+mod output;
 
 use clap::Parser;
 use commands::Command;

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Connects with the credentials file at `path`, whose JWT is `jwt`, on the plane that it is for.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     servers: &str,
     artifacts: &Artifacts,
     path: &Path,
