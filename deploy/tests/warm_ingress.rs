@@ -5,12 +5,12 @@
     reason = "a test fails by panicking, in its helpers too, and the stand-in has a clock of its own"
 )]
 
-use microbus_token::{Issuer, KeyId, Unverified, looks_like_jwt};
+use microbus_token::{Issuer, Unverified, looks_like_jwt};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -125,13 +125,13 @@ impl State {
             });
         self.seen.push(wanted.is_some());
         match wanted {
-            Some(kid) if !self.cache.contains(kid.as_str()) => self.fetch(&kid),
+            Some(kid) if !self.cache.contains(kid.as_str()) => self.fetch(),
             _ => "200 OK",
         }
     }
 
     /// At most one fetch a second, counted from its start; a token that is still unknown makes the request anonymous.
-    fn fetch(&mut self, _kid: &KeyId) -> &'static str {
+    fn fetch(&mut self) -> &'static str {
         let recently = |last: Instant| last.elapsed() < Duration::from_secs(1);
         if self.last_fetch.is_some_and(recently) {
             return "200 OK";

@@ -1,7 +1,7 @@
 //! The example's ingress and guarded service between the real issuers, each with credentials of its own.
 
 #[path = "../../shared/client/examples/ingress/app.rs"]
-mod app;
+pub(crate) mod app;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

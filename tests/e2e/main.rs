@@ -15,6 +15,7 @@ mod chaos;
 mod configuration;
 mod connections;
 mod deployment;
+mod diagnosis;
 mod differences;
 mod embedded;
 mod flood;
