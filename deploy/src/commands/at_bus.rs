@@ -10,27 +10,27 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where the bus is, and as whom to ask there.
+/// Where the bus is; the verb itself has `--creds`, as whom to ask there.
 #[derive(Debug, Args)]
 pub(crate) struct AtBus {
     /// URLs of the broker, several with commas between, to ask the issuers now
     #[arg(long, value_name = "URL", requires = "creds")]
     pub(crate) nats: Option<String>,
-    /// Credentials of a service: any will do to ask, as every service may
-    #[arg(long, value_name = "FILE")]
-    pub(crate) creds: Option<PathBuf>,
     /// Root CA of the other side, PEM; without it those of this machine
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 }
 
 impl AtBus {
-    /// Connects, if a broker is named.
+    /// Connects with the credentials file `creds`, if a broker is named.
     ///
     /// # Errors
     /// [`Failure`] when the broker is not there or refuses the credentials, or those cannot be read.
-    pub(crate) async fn connect(&self) -> Result<Option<Arc<Connector>>, Failure> {
-        let (Some(servers), Some(creds)) = (&self.nats, &self.creds) else {
+    pub(crate) async fn connect(
+        &self,
+        creds: Option<&Path>,
+    ) -> Result<Option<Arc<Connector>>, Failure> {
+        let (Some(servers), Some(creds)) = (&self.nats, creds) else {
             return Ok(None);
         };
         let jwt = user(creds)?;

@@ -36,6 +36,9 @@ pub(crate) struct Explain {
     /// Judge the token as an ingress does, which takes bearer tokens only
     #[arg(long)]
     edge: bool,
+    /// Credentials: for a line of a log those of the process that was refused, to ask the issuers those of any service
+    #[arg(long, value_name = "FILE")]
+    creds: Option<PathBuf>,
     #[command(flatten)]
     bus: AtBus,
     /// JWT of the account, as the broker has it
@@ -119,7 +122,7 @@ impl Explain {
             Issuer::Bearer => Issuer::Access,
         };
         block_on(async {
-            let Some(connector) = self.bus.connect().await? else {
+            let Some(connector) = self.bus.connect(self.creds.as_deref()).await? else {
                 return Ok((None, None));
             };
             let own = survey::survey(&connector, issuer).await;
@@ -144,14 +147,14 @@ impl Explain {
             queue,
         } = line
         {
-            let Some(creds) = &self.bus.creds else {
+            let Some(creds) = &self.creds else {
                 return Ok(explain_without_grants(*verb, subject, queue.as_deref()));
             };
             let grants = Grants::of(&user(creds)?);
             return Ok(grants.explain(*verb, subject, queue.as_deref()));
         }
         let read = |path: &Option<PathBuf>| path.as_deref().map(files::read_text).transpose();
-        let (credentials, account) = (read(&self.bus.creds)?, read(&self.account_jwt)?);
+        let (credentials, account) = (read(&self.creds)?, read(&self.account_jwt)?);
         let operator = self.operator_jwt.as_deref().map(jwt).transpose()?;
         let login = Login {
             credentials: credentials.as_ref().map(|text| text.as_str()),

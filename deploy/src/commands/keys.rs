@@ -38,6 +38,9 @@ pub(crate) struct Keys {
     /// The JWK Set that bearer.token.core serves now, saved from its :888/jwks; - for standard input
     #[arg(long, value_name = "FILE", conflicts_with = "nats")]
     jwks: Option<PathBuf>,
+    /// Credentials of any service: all may ask the issuers for their keys
+    #[arg(long, value_name = "FILE")]
+    creds: Option<PathBuf>,
     #[command(flatten)]
     bus: AtBus,
     /// The longest `AuthTokenTTL` that the running keys have signed with
@@ -114,7 +117,7 @@ impl Keys {
             return Ok(Some(published));
         }
         block_on(async {
-            let Some(connector) = self.bus.connect().await? else {
+            let Some(connector) = self.bus.connect(self.creds.as_deref()).await? else {
                 return Ok(None);
             };
             let surveyed = survey::survey(&connector, Issuer::Bearer).await;

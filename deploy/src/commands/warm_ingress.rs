@@ -12,6 +12,7 @@ use microbus_deploy::survey;
 use microbus_deploy::warm_up::{self, Outcome};
 use microbus_token::{Issuer, KeyId};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -43,6 +44,9 @@ pub(crate) struct WarmIngress {
     /// How long to wait for each answer of an ingress
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = arguments::duration)]
     timeout: Duration,
+    /// Credentials of any service: all may ask the issuers for their keys
+    #[arg(long, value_name = "FILE")]
+    creds: Option<PathBuf>,
     #[command(flatten)]
     bus: AtBus,
     /// Print JSON
@@ -78,7 +82,7 @@ impl WarmIngress {
     }
 
     async fn warm(&self) -> Result<(Vec<Warmed>, Option<u64>), Failure> {
-        let connector = self.bus.connect().await?;
+        let connector = self.bus.connect(self.creds.as_deref()).await?;
         if let (Some(connector), Some(kid)) = (&connector, &self.kid) {
             until_published(connector, kid, self.wait).await?;
         }
