@@ -17,6 +17,7 @@ mod chaos;
 mod configuration;
 mod connections;
 mod deployment;
+mod diagnosis;
 mod differences;
 mod embedded;
 mod flood;
