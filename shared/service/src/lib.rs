@@ -40,6 +40,7 @@ mod signal;
 mod status;
 mod telemetry;
 mod vitals;
+mod yaml;
 
 pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
