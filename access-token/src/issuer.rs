@@ -334,6 +334,7 @@ fn key_state(kid: &KeyId, station: KeyStation, now: Instant) -> KeyState {
     KeyState {
         kid: kid.as_str().to_owned(),
         state,
+        is_published: true,
         age: since.map(|since| now.saturating_duration_since(since)),
         left: until.map(|until| until.saturating_duration_since(now)),
     }

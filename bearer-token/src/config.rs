@@ -22,7 +22,7 @@ pub const PROPERTIES: &[Property] = &[
         name: PRIVATE_KEY,
         rule: Rule::Key,
         default: "",
-        effect: "published at once, signs after ActivationDelay; the key before it signs until then if it is AltPrivateKey",
+        effect: "published at once, signs after ActivationDelay; the key before it signs until then",
     },
     Property {
         name: ALT_PRIVATE_KEY,

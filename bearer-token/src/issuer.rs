@@ -17,7 +17,7 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Mints bearer tokens and publishes the keys that verify them.
 pub struct Issuer {
@@ -86,12 +86,22 @@ impl Issuer {
     /// Puts keys in force: both in one step.
     pub fn replace(&self, desired: Desired, now: Instant) {
         let mut state = lock(&self.state);
-        if desired.primary.is_some() {
-            state.ephemeral = None;
-        }
+        let ends_ephemeral = desired.primary.is_some() && state.ephemeral.take().is_some();
         state.desired = desired;
-        let changes = state.replace_keys(now);
+        let mut changes = state.replace_keys(now);
+        if ends_ephemeral {
+            // Its tokens were never to last.
+            changes.extend(state.keys.activate_now(now));
+        }
         self.publish(&state.keys, &changes);
+    }
+
+    /// Lets the primary key sign at once; tells whether another key signed until now.
+    pub fn activate_now(&self, now: Instant) -> bool {
+        let mut state = lock(&self.state);
+        let changes = state.keys.activate_now(now);
+        self.publish(&state.keys, &changes);
+        !changes.is_empty()
     }
 
     /// Makes a key that dies with the process, if the operator gave none: for a developer's machine and tests.
@@ -203,21 +213,29 @@ impl Issuer {
             Change::SameTwice(kid) => {
                 tracing::warn!(%kid, "PrivateKey and AltPrivateKey are the same key");
             }
-            Change::Withdrawn(key) => self.log_withdrawn(key, published),
+            Change::Withdrawn { key, signs_on } => self.log_withdrawn(key, *signs_on, published),
         }
     }
 
-    fn log_withdrawn(&self, key: &PublishedKey, published: &str) {
+    fn log_withdrawn(&self, key: &PublishedKey, signs_on: Duration, published: &str) {
         let (kid, wall) = (key.key().id(), self.clock.wall());
-        // Of what another process signed with this key we know only how long it lives.
-        let end = key.last_end().or_else(|| {
-            let seconds = end_of_life(wall, &self.config.load());
-            SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
+        // Of what is signed later, or was by another process, we know only how long it lives.
+        let last_mint = wall.checked_add(signs_on).unwrap_or(wall);
+        let signed = key.last_end().filter(|_| signs_on.is_zero());
+        let end = signed.or_else(|| {
+            let seconds = end_of_life(last_mint, &self.config.load());
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
         });
         match end {
             Some(end) if end <= wall => {
                 tracing::info!(%kid, published, "Key withdrawn, its tokens are dead");
             }
+            end if !signs_on.is_zero() => tracing::warn!(
+                %kid,
+                published,
+                until = end.map(timestamp),
+                "Key withdrawn while it signs: make it AltPrivateKey, or send SIGUSR1 if it leaked"
+            ),
             end => tracing::warn!(
                 %kid,
                 published,

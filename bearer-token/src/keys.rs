@@ -1,9 +1,20 @@
 //! The operator's keys: which are published, and which one signs. Pure.
 //!
-//! Published is what is configured, at once: a leaked key must be removable. The primary signs when it has been published
-//! for the activation delay; until then the alternate signs, if verifiers have had more time to see it. So the outgoing
-//! key signs on while it is configured as the alternate, and an alternate that is itself on its way in does not.
-//! Source: spec: microbus-wire 11.3, 13.11, 13.12.
+//! Published is what is configured, and nothing else from the moment of a change on: a leaked key must be removable. The
+//! primary signs when it has been published for the activation delay. Until then the outgoing key signs, which is the one
+//! that signed last, known from memory and not from where it is configured, so that a rotation may be made in two changes
+//! in either order: between them, with the new primary given and the old one not yet the alternate, every verifier at work
+//! knows the old key, and none the new one.
+//!
+//! Whether a key that is gone was replaced or removed is told by what else changed. A change of the primary is a rotation,
+//! perhaps the first half of one, and the outgoing key signs on. A change that leaves the primary and takes the outgoing
+//! key away says that it shall go: it signs no more. So does [`Keys::activate_now`], and so does having no primary.
+//!
+//! # Security
+//! Signing on after a leak costs nothing that the leak has not cost already: what such a token is worth to a verifier is
+//! what every older token of that key is worth. Publishing on would: verifiers that ask now would trust the key for ever.
+//!
+//! Source: spec: microbus-wire 11.3, 13.11, 13.12; design: keys, "Bearer".
 
 use microbus_service::{KeySlot, KeyState};
 use microbus_token::{Jwk, JwkSet, KeyId, SigningKey};
@@ -40,7 +51,11 @@ pub(crate) enum Change {
     /// No key signs from now on.
     NoneSigns,
     /// Verifiers cannot get this key any more: its tokens are refused by those that have not kept it.
-    Withdrawn(Arc<PublishedKey>),
+    Withdrawn {
+        key: Arc<PublishedKey>,
+        /// For how long it signs nevertheless, until its successor does.
+        signs_on: Duration,
+    },
     /// The operator configured one key as both.
     SameTwice(KeyId),
 }
@@ -52,6 +67,8 @@ pub(crate) struct Keys {
     primary: Option<Arc<PublishedKey>>,
     alternate: Option<Arc<PublishedKey>>,
     signer: Option<Arc<PublishedKey>>,
+    /// What signed last, unless the operator took it away: it signs while the primary waits.
+    outgoing: Option<Arc<PublishedKey>>,
     same_twice: bool,
     withdrawn: Vec<Memory>,
 }
@@ -97,6 +114,7 @@ impl Keys {
             primary: None,
             alternate: None,
             signer: None,
+            outgoing: None,
             same_twice: false,
             withdrawn: Vec::new(),
         }
@@ -130,6 +148,7 @@ impl Keys {
         };
         let (primary, alternate) = (publish(primary), publish(alternate));
         (self.primary, self.alternate) = (primary, alternate);
+        self.judge_outgoing(&before);
         for gone in before.into_iter().flatten() {
             if !self.is_published(gone.key.id()) {
                 self.withdrawn.push(Memory {
@@ -138,11 +157,21 @@ impl Keys {
                     signs_from: gone.signs_from,
                     forgotten_from: now + self.activation_delay,
                 });
-                changes.push(Change::Withdrawn(gone));
+                let signs_on = self.signs_on(gone.key.id(), now);
+                changes.push(Change::Withdrawn {
+                    key: gone,
+                    signs_on,
+                });
             }
         }
         changes.extend(self.advance(now));
         changes
+    }
+
+    /// Lets the primary sign without waiting for its time, and returns what changed.
+    pub(crate) fn activate_now(&mut self, now: Instant) -> Vec<Change> {
+        self.outgoing = None;
+        self.advance(now)
     }
 
     /// Lets the primary sign if its time has come, and returns what changed.
@@ -150,6 +179,9 @@ impl Keys {
         let chosen = self.chosen(now).cloned();
         let id = |key: &Option<Arc<PublishedKey>>| key.as_ref().map(|key| key.key.id().clone());
         let (before, after) = (id(&self.signer), id(&chosen));
+        if chosen.is_some() {
+            self.outgoing.clone_from(&chosen);
+        }
         self.signer = chosen;
         match after {
             after if after == before => Vec::new(),
@@ -198,27 +230,53 @@ impl Keys {
                     _ if waits => KeySlot::Waits,
                     _ => KeySlot::Verifies,
                 },
+                is_published: self.is_published(published.key.id()),
                 age: Some(now.saturating_duration_since(published.since)),
                 left: None,
             }
         };
-        let both = [&self.primary, &self.alternate];
-        both.into_iter().flatten().map(state).collect()
+        let signs_unpublished = self
+            .signer
+            .as_ref()
+            .filter(|signer| !self.is_published(signer.key.id()));
+        [&self.primary, &self.alternate]
+            .into_iter()
+            .flatten()
+            .chain(signs_unpublished)
+            .map(state)
+            .collect()
     }
 
     fn chosen(&self, now: Instant) -> Option<&Arc<PublishedKey>> {
         let primary = self.primary.as_ref()?;
-        if now >= primary.signs_from {
-            return Some(primary);
+        let waits = now < primary.signs_from;
+        Some(self.outgoing.as_ref().filter(|_| waits).unwrap_or(primary))
+    }
+
+    /// Forgets the outgoing key where the operator removed it rather than replaced it.
+    fn judge_outgoing(&mut self, before: &[Option<Arc<PublishedKey>>; 2]) {
+        let Some(outgoing) = &self.outgoing else {
+            return;
+        };
+        let id = |key: &Arc<PublishedKey>| key.key.id().clone();
+        let was_published = before.iter().flatten().any(|key| id(key) == id(outgoing));
+        let [primary_before, _] = before;
+        let replaces = primary_before.as_ref().map(id) != self.primary.as_ref().map(id);
+        let signs_on = self.primary.is_some() && (replaces || !was_published);
+        if !signs_on && !self.is_published(&id(outgoing)) {
+            self.outgoing = None;
         }
-        let better_known = self.alternate.as_ref().filter(|alternate| {
-            let is_outgoing = self
-                .signer
-                .as_ref()
-                .is_some_and(|signer| Arc::ptr_eq(signer, alternate));
-            is_outgoing || alternate.since < primary.since
-        });
-        Some(better_known.unwrap_or(primary))
+    }
+
+    /// Returns for how long a key that is not published any more signs nevertheless.
+    fn signs_on(&self, id: &KeyId, now: Instant) -> Duration {
+        let (Some(outgoing), Some(primary)) = (&self.outgoing, &self.primary) else {
+            return Duration::ZERO;
+        };
+        if outgoing.key.id() != id {
+            return Duration::ZERO;
+        }
+        primary.signs_from.saturating_duration_since(now)
     }
 
     fn publish<'a>(
@@ -232,6 +290,10 @@ impl Keys {
             return Arc::clone(known);
         }
         changes.push(Change::Published(key.id().clone()));
+        let outgoing = self.outgoing.as_ref();
+        if let Some(known) = outgoing.filter(|known| known.key.id() == key.id()) {
+            return Arc::clone(known);
+        }
         let memory = self.withdrawn.iter().rfind(|memory| memory.id == *key.id());
         let (since, signs_from) = memory.map_or((now, now + self.activation_delay), |memory| {
             (memory.since, memory.signs_from)

@@ -161,7 +161,11 @@ impl Service for BearerToken {
     }
 
     fn rotate(&self) {
-        tracing::warn!("Nothing to rotate: the keys are the operator's, give another PrivateKey");
+        if !self.issuer.activate_now(self.clock.now()) {
+            tracing::warn!(
+                "Nothing to rotate: the keys are the operator's, give another PrivateKey"
+            );
+        }
     }
 
     fn advance(&self, now: Instant) -> Option<Instant> {

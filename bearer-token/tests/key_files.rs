@@ -1,6 +1,7 @@
 //! Keys from files: where their names come from, and what a change of them does to a running process.
 
 use crate::issuer::{Issuer, Setup};
+use rustix::process::Signal;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 const FIRST: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
@@ -93,26 +94,38 @@ fn in_two_changes_alternate_first_files_rotate_and_no_key_is_withdrawn() {
 }
 
 #[test]
-fn in_two_changes_primary_first_the_outgoing_key_signs_again_when_its_file_is_there() {
+fn in_two_changes_primary_first_the_outgoing_key_signs_on_and_is_published_when_its_file_is_there()
+{
     let mut issuer = with_both_files();
     replace(&issuer, "primary", SECOND);
-    let warning = issuer.until("Key withdrawn while its tokens can live");
+    let warning = issuer.until("Key withdrawn while it signs");
     assert!(warning.contains(FIRST_ID), "{warning}");
     assert_eq!(
         (issuer.published(), issuer.signer()),
-        (vec![SECOND_ID.into()], SECOND_ID.into())
+        (vec![SECOND_ID.into()], FIRST_ID.into())
     );
     replace(&issuer, "alternate", FIRST);
-    let line = issuer.until("Key signs");
-    let line = if line.contains(SECOND_ID) {
-        issuer.until("Key signs")
-    } else {
-        line
-    };
+    let line = issuer.until("Key published");
     assert!(line.contains(&format!("kid={FIRST_ID}")), "{line}");
     assert_eq!(issuer.published(), [SECOND_ID, FIRST_ID]);
-    issuer.until("Key signs");
+    assert_eq!(issuer.signer(), FIRST_ID);
+    let line = issuer.until("Key signs");
+    assert!(line.contains(&format!("kid={SECOND_ID}")), "{line}");
     assert_eq!(issuer.signer(), SECOND_ID);
+}
+
+#[test]
+fn a_leaked_key_that_was_replaced_is_gone_and_signs_no_more_from_the_signal_on() {
+    let mut issuer = with_both_files();
+    replace(&issuer, "primary", SECOND);
+    issuer.until("Key withdrawn while it signs");
+    assert_eq!(issuer.published(), [SECOND_ID]);
+    issuer.send(Signal::USR1);
+    let line = issuer.until("Key signs");
+    assert!(line.contains(&format!("kid={SECOND_ID}")), "{line}");
+    assert_eq!(issuer.signer(), SECOND_ID);
+    issuer.send(Signal::USR1);
+    issuer.until("Nothing to rotate");
 }
 
 /// Starts an issuer with the first key in a file, and an empty file for the alternate.

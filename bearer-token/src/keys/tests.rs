@@ -72,7 +72,13 @@ fn words(changes: &[Change]) -> Vec<String> {
             Change::Published(id) => format!("published {}", seed_of(id)),
             Change::Signs(id) => format!("signs {}", seed_of(id)),
             Change::NoneSigns => "none signs".to_owned(),
-            Change::Withdrawn(key) => format!("withdrawn {}", seed_of(key.key().id())),
+            Change::Withdrawn { key, signs_on } => {
+                let seed = seed_of(key.key().id());
+                match signs_on.as_secs() {
+                    0 => format!("withdrawn {seed}"),
+                    seconds => format!("withdrawn {seed}, signs on for {seconds}"),
+                }
+            }
             Change::SameTwice(id) => format!("same {}", seed_of(id)),
         })
         .collect()
@@ -143,24 +149,111 @@ fn in_two_changes_primary_first_the_outgoing_key_signs_again_when_it_comes_back(
     fixture.wait(100);
     assert_eq!(
         fixture.replace(Some(2), None),
-        ["published 2", "withdrawn 1", "signs 2"]
+        ["published 2", "withdrawn 1, signs on for 10"]
     );
+    assert_eq!((fixture.published(), fixture.signer()), (vec![2], Some(1)));
     fixture.wait(3);
+    assert_eq!(fixture.replace(Some(2), Some(1)), ["published 1"]);
     assert_eq!(
-        fixture.replace(Some(2), Some(1)),
-        ["published 1", "signs 1"]
+        (fixture.published(), fixture.signer()),
+        (vec![2, 1], Some(1))
     );
     assert!(fixture.wait(6).is_empty());
     assert_eq!(fixture.wait(1), ["signs 2"], "10 s after it was published");
+    assert!(fixture.replace(Some(2), Some(1)).is_empty());
 }
 
 #[test]
-fn in_two_changes_primary_first_an_alternate_that_verifiers_know_signs_meanwhile() {
+fn in_two_changes_primary_first_the_second_may_come_late() {
+    let mut fixture = fixture();
+    fixture.replace(Some(1), None);
+    fixture.wait(100);
+    fixture.replace(Some(2), None);
+    assert_eq!(fixture.wait(10), ["signs 2"]);
+    assert_eq!(fixture.replace(Some(2), Some(1)), ["published 1"]);
+    assert_eq!(fixture.signer(), Some(2));
+}
+
+#[test]
+fn what_signs_is_shown_even_if_it_is_not_published() {
+    let mut fixture = fixture();
+    fixture.replace(Some(1), None);
+    fixture.wait(100);
+    fixture.replace(Some(2), None);
+    let states = fixture.keys.states(fixture.now);
+    let shown: Vec<_> = states
+        .iter()
+        .map(|key| (key.state, key.is_published))
+        .collect();
+    assert_eq!(shown, [(KeySlot::Waits, true), (KeySlot::Signs, false)]);
+}
+
+#[test]
+fn a_removed_key_signs_no_more_whichever_way_it_was_removed() {
+    for (primary, alternate, expected) in [
+        (Some(2), None, "withdrawn 1 signs 2"),
+        (Some(2), Some(3), "published 3 withdrawn 1 signs 2"),
+        (None, Some(2), "withdrawn 1 none signs"),
+        (None, None, "withdrawn 2 withdrawn 1 none signs"),
+    ] {
+        let mut fixture = fixture();
+        fixture.replace(Some(1), None);
+        fixture.wait(100);
+        fixture.replace(Some(2), Some(1));
+        assert_eq!(fixture.signer(), Some(1));
+        let changes = fixture.replace(primary, alternate);
+        assert_eq!(changes.join(" "), expected);
+    }
+}
+
+#[test]
+fn a_replaced_key_that_leaked_is_stopped_by_hand() {
+    let mut fixture = fixture();
+    fixture.replace(Some(1), None);
+    fixture.wait(100);
+    fixture.replace(Some(2), None);
+    assert_eq!(words(&fixture.keys.activate_now(fixture.now)), ["signs 2"]);
+    assert!(words(&fixture.keys.activate_now(fixture.now)).is_empty());
+    assert_eq!(fixture.keys.next_wakeup(), None);
+    let brought_back = fixture.replace(Some(2), Some(1));
+    assert_eq!(brought_back, ["published 1"], "it verifies, and no more");
+}
+
+#[test]
+fn a_second_rotation_within_the_window_leaves_the_outgoing_key_signing() {
+    let mut fixture = fixture();
+    fixture.replace(Some(1), None);
+    fixture.wait(100);
+    fixture.replace(Some(2), Some(1));
+    fixture.wait(5);
+    assert_eq!(
+        fixture.replace(Some(3), Some(2)),
+        ["published 3", "withdrawn 1, signs on for 10"],
+        "verifiers know neither of the others"
+    );
+    assert_eq!(fixture.wait(10), ["signs 3"]);
+}
+
+#[test]
+fn a_key_that_was_moved_to_the_alternate_before_there_is_another_signs_until_that_does() {
+    let mut fixture = fixture();
+    fixture.replace(Some(1), None);
+    fixture.wait(100);
+    assert_eq!(fixture.replace(None, Some(1)), ["none signs"]);
+    assert_eq!(
+        fixture.replace(Some(2), Some(1)),
+        ["published 2", "signs 1"]
+    );
+    assert_eq!(fixture.wait(10), ["signs 2"]);
+}
+
+#[test]
+fn whatever_the_alternate_is_meanwhile_it_is_the_outgoing_key_that_signs() {
     let mut fixture = fixture();
     fixture.replace(Some(1), Some(3));
     fixture.wait(100);
     fixture.replace(Some(2), Some(3));
-    assert_eq!(fixture.signer(), Some(3));
+    assert_eq!(fixture.signer(), Some(1));
     fixture.replace(Some(2), Some(1));
     assert_eq!(fixture.signer(), Some(1));
 }
@@ -178,22 +271,6 @@ fn an_incoming_key_that_was_published_as_the_alternate_signs_at_once() {
     );
     assert_eq!(fixture.wait(6), ["signs 2"]);
     assert_eq!(fixture.replace(Some(1), Some(2)), ["signs 1"], "and back");
-}
-
-#[test]
-fn a_key_in_neither_place_is_gone_and_signs_no_more() {
-    let mut fixture = fixture();
-    fixture.replace(Some(1), None);
-    fixture.wait(100);
-    fixture.replace(Some(2), None);
-    assert_eq!((fixture.published(), fixture.signer()), (vec![2], Some(2)));
-    fixture.replace(Some(2), Some(1));
-    fixture.replace(Some(2), None);
-    assert_eq!(
-        (fixture.published(), fixture.signer()),
-        (vec![2], Some(2)),
-        "even in the middle of its window"
-    );
 }
 
 #[test]
@@ -280,28 +357,38 @@ impl Shown {
 
 proptest! {
     #[test]
-    fn whatever_the_operator_does_the_signer_is_configured_and_the_best_known(
+    fn whatever_the_operator_does_only_a_removal_makes_an_unknown_key_sign(
         steps in prop::collection::vec((prop::option::of(1_u8..5), prop::option::of(1_u8..5), 0_u64..15), 1..30)
     ) {
         let mut fixture = fixture();
         let mut shown = Shown::default();
+        let mut before = [None, None];
+        let mut last = None;
         for (primary, alternate, seconds) in steps {
             fixture.replace(primary, alternate);
-            shown.note(&fixture.published(), fixture.now);
+            let configured = [primary, alternate.filter(|_| alternate != primary)];
+            let published: Vec<_> = configured.into_iter().flatten().collect();
+            prop_assert_eq!(fixture.published(), published.clone(), "nothing but what is configured");
+            shown.note(&published, fixture.now);
+            let removed = last.is_some_and(|last: u8| {
+                let was_there = before.contains(&Some(last));
+                !published.contains(&last) && (primary.is_none() || was_there && before[0] == primary)
+            });
+            if removed {
+                last = None;
+            }
             for seconds in [0, seconds] {
                 fixture.wait(seconds);
                 let signer = fixture.signer();
                 prop_assert_eq!(signer.is_some(), primary.is_some());
-                let Some(signer) = signer else { continue };
-                let configured: Vec<_> = [primary, alternate].into_iter().flatten().collect();
-                prop_assert!(configured.contains(&signer));
-                prop_assert!(fixture.published().contains(&signer));
-                let better = configured.iter().any(|other| shown.is_long(*other, fixture.now));
-                prop_assert!(shown.is_long(signer, fixture.now) || !better);
-                if shown.is_long(primary.unwrap(), fixture.now) {
-                    prop_assert_eq!(Some(signer), primary);
+                let known = |seed: &u8| shown.is_long(*seed, fixture.now);
+                if primary.is_some() {
+                    let expected = primary.filter(known).or(last).or(primary);
+                    prop_assert_eq!(signer, expected);
+                    last = signer;
                 }
             }
+            before = configured;
         }
     }
 }

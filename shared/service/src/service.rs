@@ -81,7 +81,7 @@ pub struct Parts<'a> {
 /// What is to be seen of an issuer's keys.
 #[derive(Debug, Clone, Default)]
 pub struct KeyReport {
-    /// Published keys of this replica, newest first.
+    /// Keys of this replica, newest first.
     pub own: Vec<KeyState>,
     /// How many keys of other replicas are published besides.
     pub foreign: usize,
@@ -98,6 +98,8 @@ pub struct KeyState {
     pub kid: String,
     /// What the key is good for now.
     pub state: KeySlot,
+    /// Whether it is in the JWK Set.
+    pub is_published: bool,
     /// How long it has been so, where that is known.
     pub age: Option<Duration>,
     /// How long it is published still, where that is known.
@@ -107,11 +109,11 @@ pub struct KeyState {
 /// What a key is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeySlot {
-    /// It is published and does not sign yet.
+    /// It does not sign yet.
     Waits,
     /// It signs.
     Signs,
-    /// It is published, and signs no more or never will.
+    /// It signs no more or never will.
     Verifies,
 }
 

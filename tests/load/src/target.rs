@@ -98,6 +98,8 @@ impl Bed {
         self.planes += 1;
         let plane = Plane::parse(&format!("load{}", self.planes))?;
         let url = self.bus.server.url();
+        // First, because it may build for minutes, in which no connection could answer a PING.
+        let mut command = implementation.command(workload, &url, plane.as_str())?;
         let configurator = self.configurator(&plane).await?;
         if let Implementation::Ours { acks: true } = implementation {
             let host = workload.operation.product().host;
@@ -112,7 +114,6 @@ impl Bed {
         let folder = tempfile::tempdir()?;
         let credentials = self.bus.credentials_on(&plane, host);
         std::fs::write(folder.path().join("nats.creds"), credentials)?;
-        let mut command = implementation.command(workload, &url, plane.as_str())?;
         command
             .env_clear()
             .envs(search_path())

@@ -65,9 +65,10 @@ impl Keys {
             .next_rotation
             .map_or(0.0, |left| wall.saturating_add(left).as_secs_f64());
         self.next_rotation.set(next);
+        let published = report.own.iter().filter(|key| key.is_published);
         self.published
             .with_label_values(&["own"])
-            .set(whole(report.own.len()));
+            .set(whole(published.count()));
         self.published
             .with_label_values(&["foreign"])
             .set(whole(report.foreign));
