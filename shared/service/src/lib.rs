@@ -36,6 +36,7 @@ mod service;
 mod settings;
 mod signal;
 mod vitals;
+mod warming;
 
 pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
@@ -52,3 +53,4 @@ pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };
 pub use settings::{Settings, default_settings};
+pub use warming::{Shown, Verifier, Warming};
