@@ -10,8 +10,6 @@ mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
-#[cfg(feature = "chaos")]
-mod chaos;
 mod configuration;
 mod connections;
 mod differences;

@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use microbus_deploy::ServerConfig;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -22,6 +24,7 @@ pub struct NatsServer {
     child: Child,
     address: SocketAddr,
     monitor: SocketAddr,
+    runs: bool,
 }
 
 impl NatsServer {
@@ -49,7 +52,53 @@ impl NatsServer {
             child,
             address,
             monitor,
+            runs: true,
         }
+    }
+
+    /// Tells whether it was not stopped.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.runs
+    }
+
+    /// Starts a server like [`NatsServer::in_operator_mode`] that forms a cluster with the server `with`, and with all that
+    /// this one knows.
+    pub async fn in_cluster(config: &ServerConfig, with: Option<&Self>) -> Self {
+        let routes = match with {
+            Some(other) => format!("\"nats-route://{}\"", other.route_address().await),
+            None => String::new(),
+        };
+        let cluster = format!(
+            "cluster {{ name: test, host: \"127.0.0.1\", port: -1, routes: [{routes}] }}\n"
+        );
+        Self::start(&(config.to_text() + &cluster)).await
+    }
+
+    /// Waits until this server knows so many others of its cluster.
+    pub async fn until_joined(&self, others: usize) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let report = self.monitor("/routez").await;
+            let routes = report["routes"].as_array().into_iter().flatten();
+            let known: BTreeSet<_> = routes.map(|route| route["remote_id"].to_string()).collect();
+            if known.len() == others {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "a cluster of {} does not form",
+                others + 1
+            );
+        }
+    }
+
+    /// Returns where other servers of the cluster connect to.
+    async fn route_address(&self) -> SocketAddr {
+        let mut log = self.child.log();
+        let line = log.line(ROUTES, PATIENCE).await;
+        assert!(line.is_some(), "no cluster:\n{}", log.text());
+        logged_after(&log, ROUTES)
     }
 
     /// Returns the URL that clients connect to.
@@ -67,6 +116,7 @@ impl NatsServer {
     /// Ends the server at once, without a word to its clients.
     pub fn stop(&mut self) {
         self.child.kill();
+        self.runs = false;
     }
 
     /// Starts the server again on the same port; one that still runs is stopped first.
@@ -74,6 +124,7 @@ impl NatsServer {
         self.stop();
         let port = self.address.port().to_string();
         (self.child, self.address, self.monitor) = spawn(self.folder.path(), &port).await;
+        self.runs = true;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
@@ -135,19 +186,21 @@ async fn spawn(folder: &Path, port: &str) -> (Child, SocketAddr, SocketAddr) {
     if log.line("Server is ready", PATIENCE).await.is_none() {
         panic!("nats-server does not start:\n{}", log.text());
     }
-    let logged_after = |part| {
-        let text = log.text();
-        let address = text
-            .split(part)
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next());
-        address
-            .and_then(|address| address.parse().ok())
-            .expect("the server logs where it listens")
-    };
-    let address = logged_after("Listening for client connections on ");
-    let monitor = logged_after("Starting http monitor on ");
+    let address = logged_after(&log, "Listening for client connections on ");
+    let monitor = logged_after(&log, "Starting http monitor on ");
     (child, address, monitor)
 }
 
+fn logged_after(log: &crate::log::Log, part: &str) -> SocketAddr {
+    let text = log.text();
+    let address = text
+        .split(part)
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next());
+    address
+        .and_then(|address| address.parse().ok())
+        .expect("the server logs where it listens")
+}
+
 const CONFIG: &str = "nats-server.conf";
+const ROUTES: &str = "Listening for route connections on ";
