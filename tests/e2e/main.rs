@@ -12,8 +12,6 @@ mod artifacts;
 mod audit;
 mod bearer;
 mod bring_up;
-#[cfg(feature = "chaos")]
-mod chaos;
 mod configuration;
 mod connections;
 mod deployment;
