@@ -67,7 +67,7 @@ pub use jwt::Jwt;
 pub use manifest::Manifest;
 pub use nkey::{Nkey, NkeyKind};
 pub use operator::Operator;
-pub use permissions::{Call, Permissions};
+pub use permissions::Permissions;
 pub use presets::Presets;
 pub use server_config::{Limits, Resolver, ServerConfig, Tls};
 pub use service::Service;
