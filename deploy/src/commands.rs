@@ -4,6 +4,7 @@ mod audit;
 mod completions;
 mod creds;
 mod diff;
+mod explain;
 mod init;
 mod inspect;
 mod man;
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
     Diff(diff::Diff),
+    Explain(explain::Explain),
     Init(Box<init::Init>),
     Inspect(inspect::Inspect),
     Man(man::Man),
@@ -35,6 +37,7 @@ impl Command {
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
             Self::Diff(diff) => diff.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
             Self::Inspect(inspect) => inspect.run(),
             Self::Man(man) => man.run(),

@@ -9,6 +9,7 @@ mod deployment;
 mod exit;
 mod failure;
 mod files;
+mod input;
 mod output;
 mod process;
 

@@ -16,15 +16,20 @@ mod bring_up;
 mod chaos;
 mod configuration;
 mod connections;
+mod deployment;
 mod differences;
 mod embedded;
 mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -33,7 +38,9 @@ mod reconnect;
 mod replay;
 mod replicas;
 mod rotation;
+mod samples;
 mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;
+mod telemetry;

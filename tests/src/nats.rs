@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use microbus_deploy::ServerConfig;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 /// A running nats-server on a port of its own choice, killed on drop.
 #[derive(Debug)]
 pub struct NatsServer {
-    folder: TempDir,
+    folder: PathBuf,
+    own_folder: Option<TempDir>,
     child: Child,
     address: SocketAddr,
     monitor: Option<SocketAddr>,
@@ -48,7 +49,20 @@ impl NatsServer {
         command.arg("-c").arg(config).current_dir(folder.path());
         let (child, address, monitor) = spawn(command).await;
         Self {
-            folder,
+            folder: folder.path().to_owned(),
+            own_folder: Some(folder),
+            child,
+            address,
+            monitor,
+        }
+    }
+
+    /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
+    pub async fn in_folder(folder: &Path) -> Self {
+        let (child, address, monitor) = spawn(on_loopback(folder, "-1")).await;
+        Self {
+            folder: folder.to_owned(),
+            own_folder: None,
             child,
             address,
             monitor,
@@ -58,13 +72,9 @@ impl NatsServer {
     async fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("temporary folders can be made");
         std::fs::write(folder.path().join(CONFIG), config).expect("a file can be written");
-        let (child, address, monitor) = spawn(with_monitor(folder.path(), "-1")).await;
-        Self {
-            folder,
-            child,
-            address,
-            monitor,
-        }
+        let mut server = Self::in_folder(folder.path()).await;
+        server.own_folder = Some(folder);
+        server
     }
 
     /// Returns the URL that clients connect to.
@@ -95,7 +105,7 @@ impl NatsServer {
     pub async fn restart(&mut self) {
         self.stop();
         let port = self.address.port().to_string();
-        let command = with_monitor(self.folder.path(), &port);
+        let command = on_loopback(&self.folder, &port);
         (self.child, self.address, self.monitor) = spawn(command).await;
     }
 
@@ -148,7 +158,7 @@ fn user_name(connection: &Value) -> Option<String> {
     Some(claims["name"].as_str()?.to_owned())
 }
 
-fn with_monitor(folder: &Path, port: &str) -> Command {
+fn on_loopback(folder: &Path, port: &str) -> Command {
     let mut command = Command::new(nats_binary::locate());
     command
         .args(["-a", "127.0.0.1", "-p", port, "-m", "-1", "-c", CONFIG])
