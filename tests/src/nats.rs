@@ -41,28 +41,28 @@ impl NatsServer {
         Self::start(config).await
     }
 
-    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
-    /// monitoring port unless it asks for one.
-    pub async fn from_file(config: &Path) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folders can be made");
-        let mut command = Command::new(nats_binary::locate());
-        command.arg("-c").arg(config).current_dir(folder.path());
-        let (child, address, monitor) = spawn(command).await;
+    /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
+    pub async fn in_folder(folder: &Path) -> Self {
+        let (child, address, monitor) = spawn(with_monitor(folder, "-1")).await;
         Self {
-            folder: folder.path().to_owned(),
-            own_folder: Some(folder),
+            folder: folder.to_owned(),
+            own_folder: None,
             child,
             address,
             monitor,
         }
     }
 
-    /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
-    pub async fn in_folder(folder: &Path) -> Self {
-        let (child, address, monitor) = spawn(on_loopback(folder, "-1")).await;
+    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
+    /// monitoring port unless it asks for one.
+    pub async fn from_file(config: &Path) -> Self {
+        let own_folder = tempfile::tempdir().expect("temporary folders can be made");
+        let mut command = Command::new(nats_binary::locate());
+        command.arg("-c").arg(config).current_dir(own_folder.path());
+        let (child, address, monitor) = spawn(command).await;
         Self {
-            folder: folder.to_owned(),
-            own_folder: None,
+            folder: own_folder.path().to_owned(),
+            own_folder: Some(own_folder),
             child,
             address,
             monitor,
@@ -89,6 +89,16 @@ impl NatsServer {
         self.monitor
     }
 
+    /// Waits until the server listens for others of its cluster, and returns where.
+    pub async fn route_address(&self) -> SocketAddr {
+        let line = self.log().line(ROUTES, PATIENCE).await;
+        let line = line.unwrap_or_else(|| panic!("no cluster:\n{}", self.log().text()));
+        let address = line.split(ROUTES).nth(1).map(str::trim);
+        address
+            .and_then(|address| address.parse().ok())
+            .expect("the server logs where it listens")
+    }
+
     /// Returns what the server logged since it was started last.
     #[must_use]
     pub fn log(&self) -> crate::log::Log {
@@ -105,7 +115,7 @@ impl NatsServer {
     pub async fn restart(&mut self) {
         self.stop();
         let port = self.address.port().to_string();
-        let command = on_loopback(&self.folder, &port);
+        let command = with_monitor(&self.folder, &port);
         (self.child, self.address, self.monitor) = spawn(command).await;
     }
 
@@ -158,7 +168,7 @@ fn user_name(connection: &Value) -> Option<String> {
     Some(claims["name"].as_str()?.to_owned())
 }
 
-fn on_loopback(folder: &Path, port: &str) -> Command {
+fn with_monitor(folder: &Path, port: &str) -> Command {
     let mut command = Command::new(nats_binary::locate());
     command
         .args(["-a", "127.0.0.1", "-p", port, "-m", "-1", "-c", CONFIG])
@@ -183,4 +193,5 @@ async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     (child, address, logged_after("Starting http monitor on "))
 }
 
+const ROUTES: &str = "Listening for route connections on ";
 const CONFIG: &str = "nats-server.conf";
