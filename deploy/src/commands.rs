@@ -2,10 +2,14 @@
 
 mod as_operator;
 mod at_broker;
+mod audit;
 mod completions;
 mod creds;
+mod diff;
 mod doctor;
+mod explain;
 mod init;
+mod inspect;
 mod man;
 mod mint;
 mod revoke;
@@ -18,10 +22,14 @@ use clap::Subcommand;
 /// What the operator asks for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Audit(audit::Audit),
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
+    Diff(diff::Diff),
     Doctor(Box<doctor::Doctor>),
+    Explain(explain::Explain),
     Init(Box<init::Init>),
+    Inspect(inspect::Inspect),
     Man(man::Man),
     Mint(mint::Mint),
     Revoke(revoke::Revoke),
@@ -35,10 +43,14 @@ impl Command {
     /// [`Failure`] when it cannot be done; a finding of a command that looks for findings is none.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Self::Audit(audit) => audit.run(),
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
+            Self::Diff(diff) => diff.run(),
             Self::Doctor(doctor) => doctor.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
+            Self::Inspect(inspect) => inspect.run(),
             Self::Man(man) => man.run(),
             Self::Mint(mint) => mint.run(),
             Self::Revoke(revoke) => revoke.run(),

@@ -6,23 +6,31 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod acl;
 mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
+mod bring_up;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod configuration;
 mod connections;
+mod deployment;
 mod differences;
 mod doctor;
 mod embedded;
+mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -32,8 +40,10 @@ mod replay;
 mod replicas;
 mod revocation;
 mod rotation;
+mod samples;
 mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;
+mod telemetry;
 mod up;

@@ -27,6 +27,15 @@ pub struct Ran {
 }
 
 impl Desk {
+    /// Makes an empty desk.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("temporary folders can be made"),
+            servers: Vec::new(),
+        }
+    }
+
     /// Sets up a bus with one broker that keeps accounts in a directory.
     pub async fn open() -> Self {
         Self::with_brokers(1, &["--resolver", "full"]).await
@@ -39,11 +48,7 @@ impl Desk {
 
     /// Sets up a bus with a cluster of `count` brokers, whose `init` got further arguments.
     pub async fn with_brokers(count: usize, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folders can be made");
-        let mut desk = Self {
-            folder,
-            servers: Vec::new(),
-        };
+        let mut desk = Self::new();
         let init = [&["init", "ops", "--listen", "127.0.0.1:0"], arguments].concat();
         desk.run(&init).succeeded();
         let config = desk.read("ops/nats-server.conf");
@@ -110,6 +115,11 @@ impl Desk {
         std::fs::write(path, content).expect("the desk can be written");
     }
 
+    /// Runs the tool with a line as an operator types it, its arguments separated by blanks.
+    pub fn type_line(&self, line: &str) -> Ran {
+        self.run(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
     /// Runs the tool, with no variable but `PATH`.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(&[], arguments)
@@ -163,6 +173,12 @@ impl Desk {
         let url = self.url();
         let broker = ["--nats", &url, "--system-credentials", "ops/sys.creds"];
         self.run(&[arguments, &broker].concat())
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

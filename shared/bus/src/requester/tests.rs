@@ -291,6 +291,7 @@ async fn a_call_within_a_request_takes_over_its_deadline_depth_and_baggage_but_n
         budget: Duration::from_secs(5),
         budget_given: true,
         deadline: SystemClock.now() + Duration::from_secs(4),
+        notes: crate::notes::Notes::default(),
     };
     drop(bench.ask(outgoing().on_behalf_of(&inbound)));
     let (_, request) = bench.hear().await;
