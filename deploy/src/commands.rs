@@ -1,11 +1,14 @@
 //! The verbs of the command line, a file each.
 
 mod at_bus;
+mod audit;
 mod audit_log;
 mod completions;
 mod creds;
+mod diff;
 mod explain;
 mod init;
+mod inspect;
 mod keys;
 mod man;
 mod warm_ingress;
@@ -17,11 +20,14 @@ use clap::Subcommand;
 /// What the operator asks for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Audit(audit::Audit),
     AuditLog(audit_log::AuditLog),
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
+    Diff(diff::Diff),
     Explain(explain::Explain),
     Init(Box<init::Init>),
+    Inspect(inspect::Inspect),
     Keys(keys::Keys),
     Man(man::Man),
     WarmIngress(warm_ingress::WarmIngress),
@@ -34,11 +40,14 @@ impl Command {
     /// [`Failure`] when it cannot be done; a finding of a command that looks for findings is none.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         match self {
+            Self::Audit(audit) => audit.run(),
             Self::AuditLog(audit_log) => audit_log.run(),
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
+            Self::Diff(diff) => diff.run(),
             Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
+            Self::Inspect(inspect) => inspect.run(),
             Self::Keys(keys) => keys.run(),
             Self::Man(man) => man.run(),
             Self::WarmIngress(warm_ingress) => warm_ingress.run(),

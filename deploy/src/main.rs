@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod deployment;
 mod exit;
 mod failure;
 mod files;

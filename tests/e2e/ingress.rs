@@ -74,7 +74,12 @@ impl Application {
     }
 }
 
-async fn connect(bus: &Bus, folder: &TempDir, host: &str, credentials: &str) -> Connection {
+pub(crate) async fn connect(
+    bus: &Bus,
+    folder: &TempDir,
+    host: &str,
+    credentials: &str,
+) -> Connection {
     let path = folder.path().join(format!("{host}_nats.creds"));
     std::fs::write(&path, credentials).unwrap();
     let settings = NatsSettings {
