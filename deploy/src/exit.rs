@@ -11,6 +11,10 @@ pub(crate) enum Exit {
     Finding = 1,
     /// The command line is wrong, or credentials would be too large for the broker.
     Usage = 2,
+    /// What it compared differs.
+    Differences = 3,
+    /// What it compared differs, and somebody may reach port 666 who could not.
+    DangerAdded = 4,
     /// What is at hand does not tell.
     Unsure = 5,
     /// The disk, the terminal or the operating system failed us.

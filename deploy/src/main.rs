@@ -5,10 +5,12 @@
 
 mod arguments;
 mod commands;
+mod deployment;
 mod exit;
 mod failure;
 mod files;
 mod input;
+mod output;
 
 use clap::Parser;
 use commands::Command;

@@ -25,7 +25,7 @@ impl<'a> Signer<'a> {
         Self {
             key,
             account,
-            max_jwt: CONTROL_LINE - REST_OF_CONNECT,
+            max_jwt: MAX_JWT,
             max_subscriptions: None,
             max_payload: None,
         }
@@ -226,8 +226,8 @@ fn account_key(key: &Nkey) -> Result<&Nkey, SignerError> {
     }
 }
 
-/// How much of CONNECT a server reads when it is not told otherwise.
-const CONTROL_LINE: usize = 4096;
+/// The largest JWT of a user that fits into the 4096 bytes that a server reads when it is not told otherwise.
+pub const MAX_JWT: usize = 4096 - REST_OF_CONNECT;
 
 /// What a client's other fields take of it, with a margin: measured, 3828 bytes of JWT pass and 3838 do not.
 /// spec: deploy 2.5

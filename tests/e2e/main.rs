@@ -6,10 +6,12 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod acl;
 mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
+mod bring_up;
 #[cfg(feature = "chaos")]
 mod chaos;
 mod configuration;
@@ -20,6 +22,8 @@ mod embedded;
 mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
@@ -39,3 +43,4 @@ mod secrets;
 mod shutdown;
 mod startup;
 mod subscriptions;
+mod telemetry;

@@ -22,7 +22,7 @@ pub struct NatsServer {
     own_folder: Option<TempDir>,
     child: Child,
     address: SocketAddr,
-    monitor: SocketAddr,
+    monitor: Option<SocketAddr>,
 }
 
 impl NatsServer {
@@ -43,10 +43,26 @@ impl NatsServer {
 
     /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
     pub async fn in_folder(folder: &Path) -> Self {
-        let (child, address, monitor) = spawn(folder, "-1").await;
+        let (child, address, monitor) = spawn(with_monitor(folder, "-1")).await;
         Self {
             folder: folder.to_owned(),
             own_folder: None,
+            child,
+            address,
+            monitor,
+        }
+    }
+
+    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
+    /// monitoring port unless it asks for one.
+    pub async fn from_file(config: &Path) -> Self {
+        let own_folder = tempfile::tempdir().expect("temporary folders can be made");
+        let mut command = Command::new(nats_binary::locate());
+        command.arg("-c").arg(config).current_dir(own_folder.path());
+        let (child, address, monitor) = spawn(command).await;
+        Self {
+            folder: own_folder.path().to_owned(),
+            own_folder: Some(own_folder),
             child,
             address,
             monitor,
@@ -67,6 +83,12 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Returns where the server answers monitors, if it does.
+    #[must_use]
+    pub fn monitor_address(&self) -> Option<SocketAddr> {
+        self.monitor
+    }
+
     /// Returns what the server logged since it was started last.
     #[must_use]
     pub fn log(&self) -> crate::log::Log {
@@ -78,11 +100,13 @@ impl NatsServer {
         self.child.kill();
     }
 
-    /// Starts the server again on the same port; one that still runs is stopped first.
+    /// Starts the server again on the same port; one that still runs is stopped first, and none is started again that
+    /// was started from a file.
     pub async fn restart(&mut self) {
         self.stop();
         let port = self.address.port().to_string();
-        (self.child, self.address, self.monitor) = spawn(&self.folder, &port).await;
+        let command = with_monitor(&self.folder, &port);
+        (self.child, self.address, self.monitor) = spawn(command).await;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
@@ -106,7 +130,8 @@ impl NatsServer {
 
     /// Asks the server's monitoring port, which speaks HTTP; version 1.0 ends the answer with the connection.
     async fn monitor(&self, path: &str) -> Value {
-        let mut stream = TcpStream::connect(self.monitor)
+        let monitor = self.monitor.expect("the configuration asks for a monitor");
+        let mut stream = TcpStream::connect(monitor)
             .await
             .expect("the server listens for monitors");
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
@@ -133,11 +158,15 @@ fn user_name(connection: &Value) -> Option<String> {
     Some(claims["name"].as_str()?.to_owned())
 }
 
-async fn spawn(folder: &Path, port: &str) -> (Child, SocketAddr, SocketAddr) {
+fn with_monitor(folder: &Path, port: &str) -> Command {
     let mut command = Command::new(nats_binary::locate());
     command
         .args(["-a", "127.0.0.1", "-p", port, "-m", "-1", "-c", CONFIG])
         .current_dir(folder);
+    command
+}
+
+async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     let child = Child::start("nats-server", command);
     let mut log = child.log();
     // Listening comes first, accepting later.
@@ -146,17 +175,12 @@ async fn spawn(folder: &Path, port: &str) -> (Child, SocketAddr, SocketAddr) {
     }
     let logged_after = |part| {
         let text = log.text();
-        let address = text
-            .split(part)
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next());
-        address
-            .and_then(|address| address.parse().ok())
-            .expect("the server logs where it listens")
+        let rest = text.split(part).nth(1)?;
+        rest.split_whitespace().next()?.parse().ok()
     };
     let address = logged_after("Listening for client connections on ");
-    let monitor = logged_after("Starting http monitor on ");
-    (child, address, monitor)
+    let address = address.expect("the server logs where it listens");
+    (child, address, logged_after("Starting http monitor on "))
 }
 
 const CONFIG: &str = "nats-server.conf";

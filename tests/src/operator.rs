@@ -1,18 +1,20 @@
-//! A whole bus for one test: operator, account, server, and credentials for whoever is needed.
+//! A whole bus for one test: what `microbus-deploy init` makes, a server, and credentials for whoever is needed.
 
 use crate::caller::{Caller, Listener};
 use crate::configurator::{self, Configurator};
 use crate::issuer::{IssuerSetup, Product};
 use crate::nats::NatsServer;
-use microbus_deploy::{Account, Call, Nkey, NkeyKind, Operator, Permissions, ServerConfig};
+use microbus_deploy::bootstrap::Plan;
+use microbus_deploy::{Bootstrap, Call, Nkey, NkeyKind, Permissions};
 use microbus_wire::{Hostname, Plane};
 use std::time::SystemTime;
+use zeroize::Zeroizing;
 
-/// A nats-server in operator mode with one account, and the keys to issue its credentials.
+/// A nats-server in operator mode, and the keys to issue credentials of its application account.
 pub struct Bus {
     /// The server, which may be stopped and restarted.
     pub server: NatsServer,
-    account: Account,
+    bootstrap: Bootstrap,
     plane: Plane,
 }
 
@@ -24,24 +26,17 @@ impl Bus {
 
     /// Starts a bus whose messages are bounded to `max_payload` bytes.
     pub async fn with_max_payload(max_payload: u32) -> Self {
-        let now = SystemTime::now();
-        let operator =
-            Operator::new("test", random(NkeyKind::Operator)).expect("an operator has its key");
-        let account =
-            Account::new("test", random(NkeyKind::Account)).expect("an account has its key");
-        let account = account
-            .with_signing_key(random(NkeyKind::Account))
-            .expect("accounts sign with account keys");
-        let account_jwt = operator
-            .sign_account(&account, now)
-            .expect("the clock is set");
-        let config = ServerConfig::new(operator.jwt(now).expect("the clock is set"))
-            .with_account(&account, account_jwt)
-            .with_max_payload(max_payload);
+        let mut seeds = Zeroizing::new([[0; 32]; Bootstrap::KEYS]);
+        for seed in seeds.iter_mut() {
+            getrandom::fill(seed).expect("the operating system has randomness");
+        }
+        let bootstrap = Bootstrap::new(&Plan::default(), &seeds, SystemTime::now());
+        let bootstrap = bootstrap.expect("the clock is set");
+        let config = bootstrap.server_config().with_max_payload(max_payload);
         let server = NatsServer::in_operator_mode(&config).await;
         Self {
             server,
-            account,
+            bootstrap,
             plane: Plane::default(),
         }
     }
@@ -95,10 +90,11 @@ impl Bus {
     /// Returns credentials with exactly these permissions.
     #[must_use]
     pub fn credentials_with(&self, name: &str, permissions: &Permissions) -> String {
-        let user = random(NkeyKind::User);
-        let credentials = self
-            .account
-            .issue(name, &user, permissions, None, SystemTime::now());
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the operating system has randomness");
+        let user = Nkey::from_random(NkeyKind::User, seed).expect("32 bytes make a key");
+        let account = self.bootstrap.account();
+        let credentials = account.issue(name, &user, permissions, None, SystemTime::now());
         credentials
             .expect("tests name few subjects")
             .to_text()
@@ -160,12 +156,6 @@ impl Bus {
                 self.credentials(product.host),
             )
     }
-}
-
-fn random(kind: NkeyKind) -> Nkey {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the operating system has randomness");
-    Nkey::from_random(kind, seed).expect("32 bytes make a key")
 }
 
 const ISSUERS: [&str; 2] = [Product::ACCESS_TOKEN.host, Product::BEARER_TOKEN.host];

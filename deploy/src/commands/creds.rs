@@ -5,7 +5,7 @@ mod sources;
 use crate::arguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
+use crate::{files, output};
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::bootstrap::Mode;
@@ -13,7 +13,6 @@ use microbus_deploy::signer::IssueError;
 use microbus_deploy::{Jwt, Nkey, NkeyKind, Permissions, Signer};
 use microbus_wire::{Hostname, Plane};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,7 +79,8 @@ impl Creds {
         let key = files::read_seed(&self.signing_key, NkeyKind::Account)?;
         let signer = self.signer(&key)?;
         if self.dry_run {
-            return print(&describe(&services));
+            output::print(&describe(&services))?;
+            return Ok(Exit::Ok);
         }
         // All are signed before any is written: a run that fails leaves nothing half done.
         let mut signed = Vec::new();
@@ -94,7 +94,8 @@ impl Creds {
             files::write_whole(&path, credentials.to_text().as_bytes(), Mode::Secret)?;
             written.push_str(&format!("{}\n", path.display()));
         }
-        print(&written)
+        output::print(&written)?;
+        Ok(Exit::Ok)
     }
 
     fn signer<'k>(&self, key: &'k Nkey) -> Result<Signer<'k>, Failure> {
@@ -174,13 +175,6 @@ fn describe(services: &BTreeMap<Hostname, Permissions>) -> String {
         }
     }
     text
-}
-
-fn print(text: &str) -> Result<Exit, Failure> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::caused(Exit::Internal, "writing to standard output", &error))?;
-    Ok(Exit::Ok)
 }
 
 fn plane(text: &str) -> Result<Plane, String> {

@@ -2,12 +2,11 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
+use crate::{files, output};
 use clap::{Args, ValueEnum};
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::bootstrap::Plan;
 use microbus_deploy::{Bootstrap, Limits, Resolver, ServerConfig, Tls};
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -182,9 +181,7 @@ impl Init {
                 "Beware: the broker listens beyond this machine and speaks plain text; give --tls-cert and --tls-key.\n",
             );
         }
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::caused(Exit::Internal, "writing what was done", &error))?;
+        output::print(&text)?;
         Ok(Exit::Ok)
     }
 }

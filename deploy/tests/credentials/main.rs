@@ -5,6 +5,9 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod audit;
 mod creds;
+mod diff;
 mod init;
+mod inspect;
 mod tool;

@@ -228,6 +228,12 @@ impl Incoming {
         self.notes.traced()
     }
 
+    /// Returns the host that was addressed, without what chooses among its instances, and the port as it was written.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.frame.host().unwrap_or_default()
+    }
+
     /// Returns names and values of the headers, in order; a value that is no text is empty.
     pub fn headers_as_text(&self) -> impl Iterator<Item = (&str, &str)> {
         let fields = self.frame.headers.iter();

@@ -20,7 +20,7 @@ pub struct Actor {
     /// Whom it is about.
     pub sub: Option<String>,
     /// Whose tenant it is.
-    pub tenant: Option<String>,
+    pub tenant: Option<i64>,
     /// Its roles, as a JSON array.
     pub roles: Option<String>,
 }
@@ -65,7 +65,7 @@ impl Notes {
             "actor",
             iss = actor.iss.as_str(),
             sub = actor.sub.as_deref(),
-            tenant = actor.tenant.as_deref(),
+            tenant = actor.tenant,
             roles = actor.roles.as_deref(),
         )
     }

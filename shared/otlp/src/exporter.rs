@@ -65,14 +65,14 @@ impl Exporter {
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(settings: Settings, parts: Parts) -> Result<Self, StartError> {
+    pub fn start(settings: &Settings, parts: Parts) -> Result<Self, StartError> {
         let resource = Arc::new(parts.resource);
         let (closing, closed) = watch::channel(false);
         let mut work: Vec<Work> = Vec::new();
         let mut counts = Vec::new();
         let mut selected = None;
         let mut spans = None;
-        if let Some(target) = settings.traces {
+        if let Some(target) = &settings.traces {
             let sink = Sink::open(target, &resource)?;
             counts.push((Signal::Traces, Arc::clone(&sink.counts)));
             let exported = Arc::new(Buffer::new(MOST_SPANS, &sink.counts));
@@ -91,13 +91,13 @@ impl Exporter {
             work.push(Box::pin(export(exported, sink, encode_spans)));
         }
         let mut logs = None;
-        if let Some(target) = settings.logs {
+        if let Some(target) = &settings.logs {
             let sink = Sink::open(target, &resource)?;
             counts.push((Signal::Logs, Arc::clone(&sink.counts)));
             let lines = logs.insert(Arc::new(Buffer::new(MOST_LINES, &sink.counts)));
             work.push(Box::pin(export(Arc::clone(lines), sink, encode_logs)));
         }
-        if let Some(target) = settings.metrics {
+        if let Some(target) = &settings.metrics {
             let sink = Sink::open(target, &resource)?;
             counts.push((Signal::Metrics, Arc::clone(&sink.counts)));
             let interval = settings.metric_interval.unwrap_or(parts.metric_interval);

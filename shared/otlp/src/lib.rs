@@ -22,7 +22,7 @@
 //!     readings: Box::new(|| None),
 //!     metric_interval: Duration::from_secs(60),
 //! };
-//! let exporter = Exporter::start(settings, parts)?;
+//! let exporter = Exporter::start(&settings, parts)?;
 //! assert!(exporter.takes_spans() && !exporter.takes_logs());
 //! assert!(exporter.finish(Duration::from_secs(10)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -20,9 +20,9 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn open(target: Target, resource: &Arc<Resource>) -> Result<Self, TlsError> {
+    pub(crate) fn open(target: &Target, resource: &Arc<Resource>) -> Result<Self, TlsError> {
         let signal = target.signal;
-        let transport = target.collector;
+        let transport = target.collector.clone();
         let transport = transport.map(|collector| Transport::new(collector, signal));
         Ok(Self {
             signal,

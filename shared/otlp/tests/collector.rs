@@ -90,7 +90,7 @@ fn start(variables: &[(&str, &str)], spans: Spans) -> Exporter {
         readings: Box::new(readings),
         metric_interval: Duration::from_secs(3600),
     };
-    Exporter::start(settings, parts).unwrap()
+    Exporter::start(&settings, parts).unwrap()
 }
 
 fn span(trace: u8, name: &'static str) -> Span {

@@ -160,6 +160,8 @@ pub(crate) struct Surroundings {
     pub(crate) prometheus: bool,
     /// Where the admin listener opens, if anywhere.
     pub(crate) admin: Option<SocketAddr>,
+    /// Where traces, metrics and log lines are exported to, if anywhere.
+    pub(crate) telemetry: microbus_otlp::Settings,
     /// Whether DEBUG lines are logged; never in PROD.
     pub(crate) debug: bool,
 }
@@ -221,6 +223,11 @@ impl Surroundings {
                 1
             }
         };
+        let telemetry = microbus_otlp::Settings::read(|name| environment.get(name));
+        let telemetry = telemetry.unwrap_or_else(|found| {
+            problems.extend(found);
+            microbus_otlp::Settings::default()
+        });
         let surroundings = Self {
             deployment,
             plane,
@@ -233,6 +240,7 @@ impl Surroundings {
             shutdown_budget: budget(environment, "MICROBUS_SHUTDOWN_TIME_BUDGET", 24),
             prometheus: environment.is_on("MICROBUS_PROMETHEUS_EXPORTER"),
             admin,
+            telemetry,
             debug: deployment != Deployment::Prod && environment.is_on("MICROBUS_LOG_DEBUG"),
         };
         if problems.is_empty() {

@@ -4,6 +4,7 @@
 //! is read strictly: duplicate and unknown names there are refused, elsewhere they are nobody's business here.
 
 use crate::property::Property;
+use crate::regular_file;
 use crate::settings::Texts;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
@@ -34,7 +35,7 @@ pub(crate) fn read(directory: &Path, hostname: &str, properties: &[Property]) ->
     for ancestor in ancestors {
         for name in ["config.yaml", "config.local.yaml"] {
             let path = ancestor.join(name);
-            match std::fs::read_to_string(&path).map(Zeroizing::new) {
+            match regular_file::read_text(&path) {
                 Ok(text) => read_one(&path, &text, hostname, properties, &mut found),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Silence would let defaults pass for what the operator wrote there.

@@ -4,12 +4,14 @@
 //! an issuer requires one.
 
 use crate::metrics::Metrics;
-use microbus_bus::{Failure, Handler, Handling, Incoming, Route};
-use microbus_token::{VerifyError, looks_like_jwt};
+use microbus_bus::{Actor, Failure, Handler, Handling, Incoming, Route};
+use microbus_token::{Verified, VerifyError, looks_like_jwt};
 use microbus_verify::{Check, Refusal, Verifier};
 use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
+use std::borrow::Cow;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 /// Judges actors.
 #[derive(Clone)]
@@ -61,7 +63,7 @@ impl Handler for Guarded {
             return self.inner.handle(request);
         };
         match self.guard.verifier.check(token) {
-            Check::Done(Ok(_)) => self.inner.handle(request),
+            Check::Done(Ok(verified)) => handle_for(&verified, &*self.inner, request),
             Check::Done(Err(refusal)) if self.guard.ignores(&refusal) => self.inner.handle(request),
             Check::Done(Err(refusal)) => {
                 Handling::Done(Err(unauthorized(&self.guard.metrics, &request, &refusal)))
@@ -69,16 +71,33 @@ impl Handler for Guarded {
             Check::Waiting(outcome) => {
                 let (inner, metrics) = (Arc::clone(&self.inner), Arc::clone(&self.guard.metrics));
                 Handling::Later(Box::pin(async move {
-                    if let Err(refusal) = outcome.await {
-                        return Err(unauthorized(&metrics, &request, &refusal));
-                    }
-                    match inner.handle(request) {
+                    let verified = match outcome.await {
+                        Ok(verified) => verified,
+                        Err(refusal) => return Err(unauthorized(&metrics, &request, &refusal)),
+                    };
+                    match handle_for(&verified, &*inner, request) {
                         Handling::Done(answer) => answer,
                         Handling::Later(answer) => answer.await,
                     }
                 }))
             }
         }
+    }
+}
+
+/// Handles a request whose actor is verified; log lines about it name the actor.
+fn handle_for(verified: &Verified, inner: &dyn Handler, request: Incoming) -> Handling {
+    let roles = verified.roles();
+    request.note_actor(Actor {
+        iss: verified.iss().unwrap_or_default().into_owned(),
+        sub: verified.sub().map(Cow::into_owned),
+        tenant: verified.tenant(),
+        roles: (!roles.is_empty()).then(|| serde_json::json!(roles).to_string()),
+    });
+    let scope = request.log_scope();
+    match scope.in_scope(|| inner.handle(request)) {
+        Handling::Done(answer) => Handling::Done(answer),
+        Handling::Later(answer) => Handling::Later(Box::pin(answer.instrument(scope))),
     }
 }
 

@@ -33,9 +33,11 @@ mod pages;
 mod process;
 mod property;
 mod rate;
+mod regular_file;
 mod service;
 mod settings;
 mod signal;
+mod telemetry;
 mod vitals;
 
 pub use audit::AUDIT_PROPERTIES;
@@ -49,6 +51,7 @@ pub use minting::{
     Draft, MINTING_PROPERTIES, MintPolicy, Minters, Minting, PolicyRefusal, Refused,
 };
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
+pub use regular_file::open_regular;
 pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };

@@ -3,11 +3,13 @@
 use crate::health::{Health, Readiness};
 use crate::metrics::{Callback, Metrics, Reading};
 use crate::service::Service;
+use crate::telemetry;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use microbus_bus::{Clock, Connector, Link};
-use std::sync::Arc;
+use microbus_otlp::{Exporter, Readings};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The vital signs of one process; any thread may read them.
@@ -21,6 +23,7 @@ pub(crate) struct Vitals {
     connectors: ArcSwap<Vec<Arc<Connector>>>,
     /// When the process's one thread was last seen working, in milliseconds since it was started.
     heartbeat: AtomicU64,
+    exporter: OnceLock<Arc<Exporter>>,
 }
 
 impl Vitals {
@@ -39,12 +42,17 @@ impl Vitals {
             started,
             connectors: ArcSwap::default(),
             heartbeat: AtomicU64::new(0),
+            exporter: OnceLock::new(),
         }
     }
 
-    /// Takes the connector over whose traffic is measured from now on.
+    /// Takes over what exports; the first one stays.
+    pub(crate) fn export_through(&self, exporter: &Arc<Exporter>) {
+        drop(self.exporter.set(Arc::clone(exporter)));
+    }
+
+    /// Takes over the connector of the latest attempt to start.
     pub(crate) fn attach(&self, connector: &Arc<Connector>) {
-        connector.observe(Arc::clone(&self.metrics.traffic) as _);
         self.connectors.store(Arc::new(vec![Arc::clone(connector)]));
     }
 
@@ -82,12 +90,28 @@ impl Vitals {
     /// # Errors
     /// When a series cannot be encoded: a fault of ours.
     pub(crate) fn metrics_text(&self) -> Result<String, prometheus::Error> {
+        self.read_metrics();
+        self.metrics.text()
+    }
+
+    /// Returns all metrics for a collector.
+    pub(crate) fn readings(&self) -> Readings {
+        self.read_metrics();
+        let (at, age) = (self.clock.wall(), Duration::from_millis(self.age()));
+        Readings {
+            since: at.checked_sub(age).unwrap_or(at),
+            at,
+            metrics: telemetry::metrics_of(&self.metrics.families()),
+        }
+    }
+
+    fn read_metrics(&self) {
         let now = self.clock.now();
         let keys = self.service.keys(now);
         let took = self.clock.now().saturating_duration_since(now);
         self.metrics.callback(Callback::ObserveMetrics, took, false);
         let connectors = self.connectors.load();
-        self.metrics.text(&Reading {
+        self.metrics.read(&Reading {
             uptime: now.saturating_duration_since(self.started),
             wall: self.clock.wall(),
             ready: self.readiness() == Readiness::Ready,
@@ -97,7 +121,12 @@ impl Vitals {
                 .map(|connector| connector.overload_refusals())
                 .sum(),
             keys: &keys,
-        })
+            telemetry: self
+                .exporter
+                .get()
+                .map(|exporter| exporter.outcomes())
+                .unwrap_or_default(),
+        });
     }
 
     fn link(&self) -> Link {

@@ -124,6 +124,7 @@ impl Process {
         let connector =
             Connector::open(connection, identity, failures, Arc::clone(&self.clock)).await?;
         self.vitals.attach(&connector);
+        self.watcher.attach(&connector);
         let latency = u64::try_from(connector.round_trip().as_nanos()).unwrap_or(u64::MAX);
         tracing::info!(latency, "Transport latency");
 
@@ -144,6 +145,7 @@ impl Process {
             configuration: Arc::clone(&configuration),
             service: Arc::clone(&self.service),
             vitals: Arc::clone(&self.vitals),
+            watcher: Arc::clone(&self.watcher),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             refreshes: Mutex::default(),
@@ -189,7 +191,7 @@ impl Process {
         }
         self.health.enter(Phase::Serving);
         let took = self.clock.now().saturating_duration_since(self.started);
-        self.metrics.callback(Callback::Startup, took, false);
+        self.watcher.callback(Callback::Startup, took, false);
         tracing::info!(
             milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "Serving"
