@@ -15,8 +15,10 @@ pub(crate) enum Exit {
     Differences = 3,
     /// What it compared differs, and somebody may reach port 666 who could not.
     DangerAdded = 4,
-    /// What is at hand does not tell.
-    Unsure = 5,
+    /// Something that was asked for could not be told.
+    Unknown = 5,
+    /// The broker does not answer.
+    Unreachable = 69,
     /// The disk, the terminal or the operating system failed us.
     Internal = 70,
     /// A file that it was given is missing or wrong.

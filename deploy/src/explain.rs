@@ -9,6 +9,7 @@ mod iss;
 mod jwk_set;
 pub mod line;
 pub mod login;
+pub mod metrics;
 mod signature;
 pub mod token;
 mod view;

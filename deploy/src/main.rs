@@ -9,7 +9,6 @@ mod deployment;
 mod exit;
 mod failure;
 mod files;
-mod input;
 mod output;
 
 use clap::Parser;
