@@ -30,5 +30,6 @@ mod replicas;
 mod rotation;
 mod secrets;
 mod shutdown;
+mod sisters;
 mod startup;
 mod subscriptions;
