@@ -134,6 +134,8 @@ fn mint(criterion: &mut Criterion) {
                     failed: false,
                     body_length: reply.body.len(),
                     took: Duration::from_micros(30),
+                    traced: None,
+                    error: None,
                 });
                 black_box(reply)
             });

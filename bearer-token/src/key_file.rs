@@ -4,10 +4,9 @@
 //! row agree on it, so that a file half written, or one of two that a Kubernetes mount swaps together, is not taken for
 //! the operator's will. No error quotes content.
 
+use microbus_service::open_regular;
 use microbus_token::{KeyTextError, SigningKey, read_key_text};
-use rustix::fs::{Mode, OFlags};
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -194,16 +193,10 @@ impl fmt::Debug for PublicHalf {
 
 fn read(path: &Path, secrecy: Secrecy) -> Result<Option<Arc<SigningKey>>, KeyFileError> {
     let unreadable = |error: io::Error| KeyFileError::Unreadable(error.kind());
-    // Opening a pipe that nobody writes to would wait for ever.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::open(path, flags, Mode::empty())
-        .map_err(|error| unreadable(error.into()))
-        .map(File::from)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(KeyFileError::NotAFile);
-    }
-    let mode = metadata.mode() & 0o7777;
+    let file = open_regular(path)
+        .map_err(unreadable)?
+        .ok_or(KeyFileError::NotAFile)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
     if secrecy == Secrecy::NotOthers && mode & 0o007 != 0 {
         return Err(KeyFileError::OpenToOthers { found: mode });
     }

@@ -1,11 +1,10 @@
 //! The account: one isolated space of subjects, and the signer of the credentials of its services.
 
-use crate::claims::{self, ClaimsError, UserClaims};
 use crate::credentials::Credentials;
 use crate::nkey::{Nkey, NkeyError, NkeyKind};
 use crate::permissions::Permissions;
+use crate::signer::{IssueError, Signer};
 use std::time::SystemTime;
-use thiserror::Error;
 
 /// An account with its identity key and, if its users are signed by another one, its signing key.
 #[derive(Debug)]
@@ -50,12 +49,8 @@ impl Account {
 
     /// Returns credentials with which a service may do what `permissions` list.
     ///
-    /// `name` is shown in server logs. `expires` is cut to whole seconds; at that time the server closes the
-    /// connection. `None` means that only a revocation ends them.
-    ///
     /// # Errors
-    /// [`IssueError::NotAUser`] when `user` is not a user's key; [`IssueError::TooLong`] when the JWT would not fit
-    /// into the first line that a client sends; [`IssueError::Claims`] when a time lies before 1970.
+    /// As [`Signer::issue`].
     pub fn issue(
         &self,
         name: &str,
@@ -64,26 +59,14 @@ impl Account {
         expires: Option<SystemTime>,
         now: SystemTime,
     ) -> Result<Credentials, IssueError> {
-        if user.kind() != NkeyKind::User {
-            return Err(IssueError::NotAUser(NkeyError::Kind {
-                wanted: NkeyKind::User,
-            }));
-        }
-        let body = UserClaims::new(
-            permissions.publish().to_vec(),
-            permissions.subscribe().to_vec(),
-            self.signing_key.as_ref().map(|_| self.public_key()),
-        );
-        let signer = self.signing_key.as_ref().unwrap_or(&self.identity);
-        let jwt = claims::sign(&body, name, user, signer, expires, now)?;
-        if jwt.len() > MAX_USER_JWT {
-            return Err(IssueError::TooLong {
-                name: name.to_owned(),
-                bytes: jwt.len(),
-            });
-        }
-        let seed = user.expose_seed().map_err(IssueError::NotAUser)?;
-        Ok(Credentials::new(jwt, seed))
+        self.signer().issue(name, user, permissions, expires, now)
+    }
+
+    /// Returns who signs the users: the signing key, or else the identity.
+    #[must_use]
+    pub fn signer(&self) -> Signer<'_> {
+        let key = self.signing_key.as_ref().unwrap_or(&self.identity);
+        Signer::new(key, self.public_key())
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -94,31 +77,13 @@ impl Account {
         &self.identity
     }
 
+    pub(crate) fn signing_key(&self) -> Option<&Nkey> {
+        self.signing_key.as_ref()
+    }
+
     pub(crate) fn signing_keys(&self) -> Vec<String> {
         self.signing_key.iter().map(Nkey::public_key).collect()
     }
-}
-
-/// Why credentials cannot be issued.
-#[derive(Debug, Error)]
-pub enum IssueError {
-    /// The key is an operator's or an account's.
-    #[error("credentials need a key of their own")]
-    NotAUser(#[source] NkeyError),
-    /// A client with this JWT could not connect.
-    #[error(
-        "the JWT of {name} has {bytes} bytes and the server takes {MAX_USER_JWT}; \
-         list fewer calls, or split the service"
-    )]
-    TooLong {
-        /// The service.
-        name: String,
-        /// The size of its JWT.
-        bytes: usize,
-    },
-    /// The JWT cannot be made.
-    #[error("the JWT cannot be made")]
-    Claims(#[from] ClaimsError),
 }
 
 fn account_key(key: Nkey) -> Result<Nkey, NkeyError> {
@@ -129,9 +94,6 @@ fn account_key(key: Nkey) -> Result<Nkey, NkeyError> {
         }),
     }
 }
-
-/// The server reads 4096 bytes of CONNECT; a client's other fields take nearly 400 of them (spec: deploy 2.5).
-const MAX_USER_JWT: usize = 3700;
 
 #[cfg(test)]
 mod tests {
@@ -178,22 +140,6 @@ mod tests {
     fn a_user_is_never_a_bearer_of_its_jwt() {
         let account = Account::new("bus", key(NkeyKind::Account, 1)).unwrap();
         assert_eq!(issued(&account)["nats"].get("bearer_token"), None);
-    }
-
-    #[test]
-    fn a_jwt_that_does_not_fit_into_connect_is_refused() {
-        let account = Account::new("bus", key(NkeyKind::Account, 1)).unwrap();
-        let long = Permissions::exactly(vec!["x".repeat(3000)], vec!["y".to_owned()]).unwrap();
-        let error = account
-            .issue(
-                "big.example",
-                &key(NkeyKind::User, 3),
-                &long,
-                None,
-                UNIX_EPOCH,
-            )
-            .unwrap_err();
-        assert!(matches!(error, IssueError::TooLong { .. }), "{error}");
     }
 
     #[test]

@@ -3,17 +3,23 @@
 //! The claim types are our own: a library whose defaults make a user a bearer of its JWT is one forgotten line from
 //! an open door, and here the field does not exist. Source: spec: deploy 5.2, 5.3.
 
+use crate::jwt::Jwt;
 use crate::nkey::{Nkey, NkeyError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha512_256};
+use std::num::NonZeroU32;
 use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 /// The body of an operator's JWT.
 #[derive(Debug, Serialize)]
 pub struct OperatorClaims {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signing_keys: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_account: Option<String>,
     r#type: &'static str,
     version: u8,
 }
@@ -43,8 +49,11 @@ pub struct UserClaims {
 }
 
 impl OperatorClaims {
-    pub(crate) fn new() -> Self {
+    /// Claims of an operator whose accounts its identity and `signing_keys` may sign.
+    pub(crate) fn new(signing_keys: Vec<String>, system_account: Option<String>) -> Self {
         Self {
+            signing_keys,
+            system_account,
             r#type: "operator",
             version: VERSION,
         }
@@ -84,6 +93,18 @@ impl UserClaims {
             version: VERSION,
         }
     }
+
+    /// Bounds the subscriptions of a connection and the bytes of a message; `None` is no bound but the server's.
+    pub(crate) fn with_limits(
+        mut self,
+        subscriptions: Option<NonZeroU32>,
+        payload: Option<NonZeroU32>,
+    ) -> Self {
+        let limit = |bound: Option<NonZeroU32>| bound.map_or(UNLIMITED, |bound| bound.get().into());
+        self.subs = limit(subscriptions);
+        self.payload = limit(payload);
+        self
+    }
 }
 
 /// Returns the compact JWT that says `body` about the identity `about`, signed by `signer`.
@@ -100,15 +121,48 @@ pub(crate) fn sign(
     expires: Option<SystemTime>,
     now: SystemTime,
 ) -> Result<String, ClaimsError> {
-    let mut envelope = Envelope {
+    let envelope = Envelope {
         jti: String::new(),
         iat: unix_seconds(now)?,
         iss: signer.public_key(),
         name,
-        sub: about.public_key(),
+        sub: &about.public_key(),
         exp: expires.map(unix_seconds).transpose()?,
+        nbf: None,
         nats: body,
     };
+    seal(envelope, signer)
+}
+
+/// Returns the compact JWT that says what `read` says, signed by `signer` now. Members of the body that this crate does
+/// not know stay.
+///
+/// # Errors
+/// [`ClaimsError`] when a time lies before 1970, or the signer has no seed.
+pub(crate) fn sign_again(
+    read: &Jwt,
+    signer: &Nkey,
+    now: SystemTime,
+) -> Result<String, ClaimsError> {
+    let positive = |time: Option<i64>| {
+        let time = time.map(u64::try_from).transpose();
+        time.map_err(|_| ClaimsError::Clock)
+    };
+    let envelope = Envelope {
+        jti: String::new(),
+        iat: unix_seconds(now)?,
+        iss: signer.public_key(),
+        name: &read.name,
+        sub: &read.sub,
+        exp: positive(read.exp)?,
+        nbf: positive(read.nbf)?,
+        nats: &read.nats,
+    };
+    seal(envelope, signer)
+}
+
+/// Names the claims by their digest, and signs them.
+fn seal(mut envelope: Envelope<'_, impl Serialize>, signer: &Nkey) -> Result<String, ClaimsError> {
     let unnamed = serde_json::to_vec(&envelope)?;
     envelope.jti = data_encoding::BASE32_NOPAD.encode(&Sha512_256::digest(&unnamed));
     let mut jwt = URL_SAFE_NO_PAD.encode(HEADER);
@@ -140,9 +194,11 @@ struct Envelope<'a, B> {
     iat: u64,
     iss: String,
     name: &'a str,
-    sub: String,
+    sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
     nats: &'a B,
 }
 
@@ -231,7 +287,7 @@ mod tests {
     fn the_signature_covers_header_and_claims() {
         let operator = Nkey::from_random(NkeyKind::Operator, [3; 32]).unwrap();
         let jwt = sign(
-            &OperatorClaims::new(),
+            &OperatorClaims::new(Vec::new(), None),
             "acme",
             &operator,
             &operator,
@@ -251,7 +307,7 @@ mod tests {
         let operator = Nkey::from_random(NkeyKind::Operator, [3; 32]).unwrap();
         let id = |now| {
             let jwt = sign(
-                &OperatorClaims::new(),
+                &OperatorClaims::new(Vec::new(), None),
                 "acme",
                 &operator,
                 &operator,

@@ -4,6 +4,8 @@
 
 use crate::jwt::{Jwt, JwtError};
 use crate::nkey::{Nkey, NkeyError, NkeyKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -43,6 +45,12 @@ impl Credentials {
     #[must_use]
     pub fn jwt(&self) -> &str {
         &self.jwt
+    }
+
+    /// Returns what proves to a broker that announced `nonce` that the seed is here: base64url of a signature.
+    pub(crate) fn sign_nonce(&self, nonce: &str) -> Result<String, NkeyError> {
+        let user = Nkey::from_seed(NkeyKind::User, &self.seed)?;
+        Ok(URL_SAFE_NO_PAD.encode(user.sign(nonce.as_bytes())?))
     }
 
     /// Returns the content of a `.creds` file: the JWT, a warning to readers, the seed.

@@ -6,7 +6,7 @@
 use crate::nkey::NkeyKind;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use nkeys::{KeyPair, KeyPairType};
+use nkeys::KeyPair;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -77,13 +77,24 @@ impl Jwt {
     /// Returns whose JWT it is, by its owner's key; `None` for kinds that a bus does not use.
     #[must_use]
     pub fn kind(&self) -> Option<NkeyKind> {
-        kind_of(&self.sub)
+        NkeyKind::of_public_key(&self.sub)
     }
 
     /// Returns whose key signed it; `None` for kinds that a bus does not use.
     #[must_use]
     pub fn signer_kind(&self) -> Option<NkeyKind> {
-        kind_of(&self.iss)
+        NkeyKind::of_public_key(&self.iss)
+    }
+
+    /// Returns the public keys that may sign in its owner's name, besides its own: those of an operator or account.
+    #[must_use]
+    pub fn signing_keys(&self) -> Vec<&str> {
+        let keys = self.nats.get("signing_keys").and_then(Value::as_array);
+        // A key that is bound to a role is an object (spec: deploy 5.3).
+        keys.into_iter()
+            .flatten()
+            .filter_map(|key| key.as_str().or_else(|| key.get("key")?.as_str()))
+            .collect()
     }
 
     /// Returns the text at `path` of the body, such as `["pub", "allow"]`, as a list of its strings.
@@ -144,19 +155,6 @@ fn json<T: DeserializeOwned>(part: &'static str, text: &str) -> Result<T, JwtErr
 
 fn public_key(text: &str) -> Result<KeyPair, JwtError> {
     KeyPair::from_public_key(text).map_err(|_| JwtError::PublicKey)
-}
-
-fn kind_of(key: &str) -> Option<NkeyKind> {
-    match KeyPair::from_public_key(key).ok()?.key_pair_type() {
-        KeyPairType::Operator => Some(NkeyKind::Operator),
-        KeyPairType::Account => Some(NkeyKind::Account),
-        KeyPairType::User => Some(NkeyKind::User),
-        KeyPairType::Server
-        | KeyPairType::Cluster
-        | KeyPairType::Module
-        | KeyPairType::Service
-        | KeyPairType::Curve => None,
-    }
 }
 
 /// The one algorithm of the broker's JWTs.

@@ -3,9 +3,13 @@
 //! Each verb is a file in `commands/`. What a verb decides is in the library, without I/O and without a clock; what it
 //! reads, writes and asks is in its file.
 
+mod arguments;
 mod commands;
+mod deployment;
 mod exit;
 mod failure;
+mod files;
+mod output;
 
 use clap::Parser;
 use commands::Command;

@@ -90,6 +90,15 @@ impl fmt::Debug for Nkey {
 }
 
 impl NkeyKind {
+    /// Returns whose identity a public key is; `None` for another text, or a kind that a bus does not use.
+    #[must_use]
+    pub fn of_public_key(key: &str) -> Option<Self> {
+        let kind = KeyPair::from_public_key(key).ok()?.key_pair_type();
+        [Self::Operator, Self::Account, Self::User]
+            .into_iter()
+            .find(|known| known.in_library() == kind)
+    }
+
     fn in_library(self) -> KeyPairType {
         match self {
             Self::Operator => KeyPairType::Operator,

@@ -58,7 +58,7 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
 }
 
 /// Ways to spoil an object as a whole.
-fn malformed(good: &str) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn malformed(good: &str) -> Vec<(String, Vec<u8>)> {
     let inner = &good[1..good.len() - 1];
     let mut texts: Vec<(String, Vec<u8>)> = [
         ("nothing", String::new()),
@@ -131,7 +131,7 @@ fn malformed(good: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Members that spoil an object.
-fn members() -> Vec<(String, String)> {
+pub(crate) fn members() -> Vec<(String, String)> {
     let mut members: Vec<_> = [
         ("1e400", "1e400"),
         ("-1e400", "-1e400"),

@@ -9,6 +9,7 @@
 )]
 
 mod algorithms;
+mod bridge;
 mod claims;
 mod encodings;
 mod forger;

@@ -126,3 +126,27 @@ async fn in_testing_a_process_serves_with_defaults_alone() {
     assert_eq!(number("exp") - number("iat"), 30, "20 s of budget, padded");
     assert_eq!(configurator.answered(), 0, "nobody was asked");
 }
+
+#[tokio::test]
+async fn an_unsigned_actor_passes_in_testing_only() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    // {"alg":"none","typ":"JWT"} and {"sub":"harry"}
+    let actor = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJoYXJyeSJ9.";
+    let headers = [
+        ("Microbus-Time-Budget", "20s"),
+        ("Content-Type", "application/json"),
+        ("Microbus-Actor", actor),
+    ];
+    for (deployment, expected) in [("TESTING", 200), ("LOCAL", 401), ("PROD", 401)] {
+        let mut issuer = bus
+            .issuer(Product::ACCESS_TOKEN)
+            .with_variable("MICROBUS_DEPLOYMENT", deployment)
+            .start();
+        issuer.until_logged("Serving").await;
+        let caller = bus.caller("tester.client", "id-tester0000").await;
+        let minted = caller.call("POST", HOST, 666, "/mint", &headers, b"{}");
+        assert_eq!(minted.await.response().status(), expected, "{deployment}");
+        issuer.stop().await;
+    }
+}

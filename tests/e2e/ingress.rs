@@ -1,7 +1,7 @@
 //! The example's ingress and guarded service between the real issuers, each with credentials of its own.
 
 #[path = "../../shared/client/examples/ingress/app.rs"]
-mod app;
+pub(crate) mod app;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -74,7 +74,12 @@ impl Application {
     }
 }
 
-async fn connect(bus: &Bus, folder: &TempDir, host: &str, credentials: &str) -> Connection {
+pub(crate) async fn connect(
+    bus: &Bus,
+    folder: &TempDir,
+    host: &str,
+    credentials: &str,
+) -> Connection {
     let path = folder.path().join(format!("{host}_nats.creds"));
     std::fs::write(&path, credentials).unwrap();
     let settings = NatsSettings {

@@ -6,20 +6,31 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod acl;
 mod admin;
 mod artifacts;
 mod audit;
 mod bearer;
+mod bring_up;
 mod configuration;
 mod connections;
+mod deployment;
+mod diagnosis;
 mod differences;
 mod embedded;
+mod flood;
 mod fragments;
 mod harness;
+#[cfg(feature = "idp-tests")]
+mod idp;
 mod ingress;
 mod metrics;
 mod mint;
 mod observability;
+#[cfg(feature = "packaging-tests")]
+mod packaging;
+#[cfg(feature = "browser-tests")]
+mod page;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -27,9 +38,12 @@ mod readme;
 mod reconnect;
 mod replay;
 mod replicas;
+mod revocation;
 mod rotation;
+mod samples;
 mod secrets;
 mod shutdown;
 mod sisters;
 mod startup;
 mod subscriptions;
+mod telemetry;

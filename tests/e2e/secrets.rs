@@ -14,8 +14,17 @@ const HOST: &str = Product::BEARER_TOKEN.host;
 
 #[tokio::test]
 async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
-    let planted = [3, 4, 5, 6, 7].map(Planted::new);
-    let [by_bus, alternate_by_bus, by_text, by_file, bad] = &planted;
+    let planted = [3, 4, 5, 6, 7, 8, 10, 11].map(Planted::new);
+    let [
+        by_bus,
+        alternate_by_bus,
+        by_text,
+        by_local_text,
+        by_credential,
+        by_file,
+        bad,
+        bad_file,
+    ] = &planted;
     let bus = Bus::start().await;
     let configurator = bus.configurator().await;
     configurator.set(HOST, "PrivateKey", &by_bus.text());
@@ -23,8 +32,10 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
     configurator.set(HOST, "PrivateKeyFile", "/etc/probe-of-our-disk");
     let mut tap = bus.tap().await;
     let credentials = tempfile::tempdir().unwrap();
-    std::fs::write(credentials.path().join("PrivateKey"), by_file.pem()).unwrap();
+    std::fs::write(credentials.path().join("PrivateKey"), by_credential.pem()).unwrap();
     let config = format!("bearer.token.core:\n  PrivateKey: {}\n", by_text.text());
+    let local = by_local_text.text();
+    let local_config = format!("bearer.token.core:\n  AltPrivateKey: {local}\n");
     let mut issuer = bus
         .issuer(Product::BEARER_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "LAB")
@@ -35,7 +46,10 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
             "CREDENTIALS_DIRECTORY",
             credentials.path().to_str().unwrap(),
         )
+        .with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", "./alternate.pem")
         .with_file("config.yaml", config)
+        .with_file("config.local.yaml", local_config)
+        .with_file("alternate.pem", by_file.pem())
         .start();
     let admin = issuer.until_logged("Admin listener open").await;
     let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
@@ -48,16 +62,19 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
         .post(HOST, 666, "/mint", r#"{"claims":{"sub":"harry"}}"#)
         .await;
     let token = minted.json()["token"].as_str().unwrap().to_owned();
-    let of_file = read_key_text(by_file.pem().as_bytes()).unwrap().unwrap();
     assert_eq!(
         e2e::normal::kid(&token),
-        of_file.id().as_str(),
+        id_of(by_credential),
         "the file wins, and the path that the configurator sent is none"
     );
+    let published = caller.get(HOST, 888, "/jwks").await.json();
+    assert_eq!(published["keys"][1]["kid"], id_of(by_file));
     // A bad value is reported, not quoted.
     configurator.set(HOST, "AltPrivateKey", &bad.pem().replace('\n', " "));
     let refreshed = configurator.refresh(HOST).await;
     assert_eq!(refreshed.response().status(), 500);
+    issuer.write_file("alternate.pem", bad_file.pem().replace('\n', " "));
+    issuer.until_logged("Key file cannot be used").await;
     for body in ["{", r#"{"claims":[]}"#, r#"{"claims":{"a":"\ud800"}}"#] {
         seen.push((
             "an answer",
@@ -122,6 +139,11 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
         let content = String::from_utf8_lossy(content);
         assert!(!content.contains("probe-of-our-disk"), "{place}");
     }
+}
+
+fn id_of(planted: &Planted) -> String {
+    let key = read_key_text(planted.pem().as_bytes()).unwrap().unwrap();
+    key.id().as_str().to_owned()
 }
 
 /// Tells whether the issuer sent a message: the fourth segment of a subject is whoever sends.

@@ -17,6 +17,7 @@ pub mod build_folder;
 pub mod caller;
 pub mod child;
 pub mod configurator;
+pub mod desk;
 pub mod goldens;
 pub mod http;
 pub mod issuer;
@@ -29,6 +30,7 @@ pub mod operator;
 
 pub use caller::{Answers, Caller, Listener};
 pub use configurator::Configurator;
+pub use desk::Desk;
 pub use issuer::{Issuer, IssuerSetup, Product};
 pub use message::Message;
 pub use nats::NatsServer;

@@ -10,7 +10,7 @@ use microbus_deploy::ServerConfig;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -20,11 +20,11 @@ use tokio::net::TcpStream;
 /// A running nats-server on a port of its own choice, killed on drop.
 #[derive(Debug)]
 pub struct NatsServer {
-    folder: TempDir,
+    folder: PathBuf,
+    own_folder: Option<TempDir>,
     child: Child,
     address: SocketAddr,
-    monitor: SocketAddr,
-    runs: bool,
+    monitor: Option<SocketAddr>,
 }
 
 impl NatsServer {
@@ -43,23 +43,32 @@ impl NatsServer {
         Self::start(config).await
     }
 
-    async fn start(config: &str) -> Self {
-        let folder = tempfile::tempdir().expect("temporary folders can be made");
-        std::fs::write(folder.path().join(CONFIG), config).expect("a file can be written");
-        let (child, address, monitor) = spawn(folder.path(), "-1").await;
+    /// Starts a server in `folder`, as the file `nats-server.conf` there says, but on free loopback ports.
+    pub async fn in_folder(folder: &Path) -> Self {
+        let (child, address, monitor) = spawn(with_monitor(folder, "-1")).await;
         Self {
-            folder,
+            folder: folder.to_owned(),
+            own_folder: None,
             child,
             address,
             monitor,
-            runs: true,
         }
     }
 
-    /// Tells whether it was not stopped.
-    #[must_use]
-    pub fn runs(&self) -> bool {
-        self.runs
+    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
+    /// monitoring port unless it asks for one.
+    pub async fn from_file(config: &Path) -> Self {
+        let own_folder = tempfile::tempdir().expect("temporary folders can be made");
+        let mut command = Command::new(nats_binary::locate());
+        command.arg("-c").arg(config).current_dir(own_folder.path());
+        let (child, address, monitor) = spawn(command).await;
+        Self {
+            folder: own_folder.path().to_owned(),
+            own_folder: Some(own_folder),
+            child,
+            address,
+            monitor,
+        }
     }
 
     /// Starts a server like [`NatsServer::in_operator_mode`] that forms a cluster with the server `with`, and with all that
@@ -93,18 +102,34 @@ impl NatsServer {
         }
     }
 
-    /// Returns where other servers of the cluster connect to.
-    async fn route_address(&self) -> SocketAddr {
-        let mut log = self.child.log();
-        let line = log.line(ROUTES, PATIENCE).await;
-        assert!(line.is_some(), "no cluster:\n{}", log.text());
-        logged_after(&log, ROUTES)
+    async fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folders can be made");
+        std::fs::write(folder.path().join(CONFIG), config).expect("a file can be written");
+        let mut server = Self::in_folder(folder.path()).await;
+        server.own_folder = Some(folder);
+        server
     }
 
     /// Returns the URL that clients connect to.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://{}", self.address)
+    }
+
+    /// Returns where the server answers monitors, if it does.
+    #[must_use]
+    pub fn monitor_address(&self) -> Option<SocketAddr> {
+        self.monitor
+    }
+
+    /// Waits until the server listens for others of its cluster, and returns where.
+    pub async fn route_address(&self) -> SocketAddr {
+        let line = self.log().line(ROUTES, PATIENCE).await;
+        let line = line.unwrap_or_else(|| panic!("no cluster:\n{}", self.log().text()));
+        let address = line.split(ROUTES).nth(1).map(str::trim);
+        address
+            .and_then(|address| address.parse().ok())
+            .expect("the server logs where it listens")
     }
 
     /// Returns what the server logged since it was started last.
@@ -116,15 +141,15 @@ impl NatsServer {
     /// Ends the server at once, without a word to its clients.
     pub fn stop(&mut self) {
         self.child.kill();
-        self.runs = false;
     }
 
-    /// Starts the server again on the same port; one that still runs is stopped first.
+    /// Starts the server again on the same port; one that still runs is stopped first, and none is started again that
+    /// was started from a file.
     pub async fn restart(&mut self) {
         self.stop();
         let port = self.address.port().to_string();
-        (self.child, self.address, self.monitor) = spawn(self.folder.path(), &port).await;
-        self.runs = true;
+        let command = with_monitor(&self.folder, &port);
+        (self.child, self.address, self.monitor) = spawn(command).await;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
@@ -148,7 +173,8 @@ impl NatsServer {
 
     /// Asks the server's monitoring port, which speaks HTTP; version 1.0 ends the answer with the connection.
     async fn monitor(&self, path: &str) -> Value {
-        let mut stream = TcpStream::connect(self.monitor)
+        let monitor = self.monitor.expect("the configuration asks for a monitor");
+        let mut stream = TcpStream::connect(monitor)
             .await
             .expect("the server listens for monitors");
         let request = format!("GET {path} HTTP/1.0\r\n\r\n");
@@ -175,32 +201,30 @@ fn user_name(connection: &Value) -> Option<String> {
     Some(claims["name"].as_str()?.to_owned())
 }
 
-async fn spawn(folder: &Path, port: &str) -> (Child, SocketAddr, SocketAddr) {
+fn with_monitor(folder: &Path, port: &str) -> Command {
     let mut command = Command::new(nats_binary::locate());
     command
         .args(["-a", "127.0.0.1", "-p", port, "-m", "-1", "-c", CONFIG])
         .current_dir(folder);
+    command
+}
+
+async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     let child = Child::start("nats-server", command);
     let mut log = child.log();
     // Listening comes first, accepting later.
     if log.line("Server is ready", PATIENCE).await.is_none() {
         panic!("nats-server does not start:\n{}", log.text());
     }
-    let address = logged_after(&log, "Listening for client connections on ");
-    let monitor = logged_after(&log, "Starting http monitor on ");
-    (child, address, monitor)
+    let logged_after = |part| {
+        let text = log.text();
+        let rest = text.split(part).nth(1)?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    let address = logged_after("Listening for client connections on ");
+    let address = address.expect("the server logs where it listens");
+    (child, address, logged_after("Starting http monitor on "))
 }
 
-fn logged_after(log: &crate::log::Log, part: &str) -> SocketAddr {
-    let text = log.text();
-    let address = text
-        .split(part)
-        .nth(1)
-        .and_then(|rest| rest.split_whitespace().next());
-    address
-        .and_then(|address| address.parse().ok())
-        .expect("the server logs where it listens")
-}
-
-const CONFIG: &str = "nats-server.conf";
 const ROUTES: &str = "Listening for route connections on ";
+const CONFIG: &str = "nats-server.conf";

@@ -1,20 +1,22 @@
-//! A whole bus for one test: operator, account, server, and credentials for whoever is needed.
+//! A whole bus for one test: what `microbus-deploy init` makes, a server, and credentials for whoever is needed.
 
 use crate::caller::{Caller, Listener};
 use crate::configurator::{self, Configurator};
 use crate::issuer::{IssuerSetup, Product};
 use crate::nats::NatsServer;
-use microbus_deploy::{Account, Call, Nkey, NkeyKind, Operator, Permissions, ServerConfig};
+use microbus_deploy::bootstrap::Plan;
+use microbus_deploy::{Bootstrap, Call, Nkey, NkeyKind, Permissions};
 use microbus_wire::{Hostname, Plane};
 use std::time::SystemTime;
+use zeroize::Zeroizing;
 
-/// A nats-server in operator mode with one account, and the keys to issue its credentials.
+/// A nats-server in operator mode, and the keys to issue credentials of its application account.
 pub struct Bus {
     /// The server, which may be stopped and restarted.
     pub server: NatsServer,
     /// The other servers of its cluster.
     pub others: Vec<NatsServer>,
-    account: Account,
+    bootstrap: Bootstrap,
     plane: Plane,
 }
 
@@ -35,20 +37,13 @@ impl Bus {
     }
 
     async fn with_servers(max_payload: u32, servers: usize) -> Self {
-        let now = SystemTime::now();
-        let operator =
-            Operator::new("test", random(NkeyKind::Operator)).expect("an operator has its key");
-        let account =
-            Account::new("test", random(NkeyKind::Account)).expect("an account has its key");
-        let account = account
-            .with_signing_key(random(NkeyKind::Account))
-            .expect("accounts sign with account keys");
-        let account_jwt = operator
-            .sign_account(&account, now)
-            .expect("the clock is set");
-        let config = ServerConfig::new(operator.jwt(now).expect("the clock is set"))
-            .with_account(&account, account_jwt)
-            .with_max_payload(max_payload);
+        let mut seeds = Zeroizing::new([[0; 32]; Bootstrap::KEYS]);
+        for seed in seeds.iter_mut() {
+            getrandom::fill(seed).expect("the operating system has randomness");
+        }
+        let bootstrap = Bootstrap::new(&Plan::default(), &seeds, SystemTime::now());
+        let bootstrap = bootstrap.expect("the clock is set");
+        let config = bootstrap.server_config().with_max_payload(max_payload);
         let server = match servers {
             1 => NatsServer::in_operator_mode(&config).await,
             _ => NatsServer::in_cluster(&config, None).await,
@@ -57,15 +52,15 @@ impl Bus {
         for _ in 1..servers {
             others.push(NatsServer::in_cluster(&config, Some(&server)).await);
         }
-        for one in others.iter().chain([&server]) {
-            if servers > 1 {
+        if servers > 1 {
+            for one in others.iter().chain([&server]) {
                 one.until_joined(servers - 1).await;
             }
         }
         Self {
             server,
             others,
-            account,
+            bootstrap,
             plane: Plane::default(),
         }
     }
@@ -119,10 +114,11 @@ impl Bus {
     /// Returns credentials with exactly these permissions.
     #[must_use]
     pub fn credentials_with(&self, name: &str, permissions: &Permissions) -> String {
-        let user = random(NkeyKind::User);
-        let credentials = self
-            .account
-            .issue(name, &user, permissions, None, SystemTime::now());
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).expect("the operating system has randomness");
+        let user = Nkey::from_random(NkeyKind::User, seed).expect("32 bytes make a key");
+        let account = self.bootstrap.account();
+        let credentials = account.issue(name, &user, permissions, None, SystemTime::now());
         credentials
             .expect("tests name few subjects")
             .to_text()
@@ -191,12 +187,6 @@ impl Bus {
                 self.credentials(product.host),
             )
     }
-}
-
-fn random(kind: NkeyKind) -> Nkey {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("the operating system has randomness");
-    Nkey::from_random(kind, seed).expect("32 bytes make a key")
 }
 
 const ISSUERS: [&str; 2] = [Product::ACCESS_TOKEN.host, Product::BEARER_TOKEN.host];

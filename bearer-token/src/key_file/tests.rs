@@ -183,7 +183,7 @@ fn what_is_no_key_file_is_named_and_never_quoted() {
 fn a_pipe_is_refused_rather_than_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pipe");
-    let mode = Mode::from_raw_mode(0o600);
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let fault = open(&path, Secrecy::Anybody).unwrap_err();
     assert_eq!(fault.cause, KeyFileError::NotAFile);

@@ -174,3 +174,20 @@ fn an_empty_list_is_refused_because_it_would_allow_everything() {
     );
     assert!(Permissions::exactly(one(), one()).is_ok());
 }
+
+#[test]
+fn patterns_overlap_where_one_subject_falls_under_both() {
+    for (one, other, expected) in [
+        ("a.>", "*.b", true),
+        ("a.*.c", "a.b.*", true),
+        ("a.b", "a.b", true),
+        ("a.b", "a.c", false),
+        ("a.>", "a", false),
+        ("a.*", "a.b.c", false),
+        (">", "a", true),
+        ("a.*.c", "a.>", true),
+    ] {
+        assert_eq!(overlap(one, other), expected, "{one} {other}");
+        assert_eq!(overlap(other, one), expected, "{other} {one}");
+    }
+}

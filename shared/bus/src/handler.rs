@@ -1,6 +1,7 @@
 //! What answers requests, and what it is given and gives back.
 
 use crate::failure::Failure;
+use crate::notes::{Actor, Notes, Traced};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use microbus_wire::frame::Request;
@@ -140,6 +141,7 @@ pub struct Incoming {
     pub(crate) budget: Duration,
     pub(crate) budget_given: bool,
     pub(crate) deadline: Instant,
+    pub(crate) notes: Notes,
 }
 
 impl Incoming {
@@ -211,10 +213,48 @@ impl Incoming {
             .unwrap_or(0)
     }
 
-    /// Returns the trace ID of the W3C context: 32 lowercase hex digits, not all zeros.
+    /// Returns the ID of the trace that this belongs to: 32 lowercase hex digits, not all zeros.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
-        trace_id(self.header(header::TRACEPARENT)?)
+        match self.traced() {
+            Some(traced) => Some(traced.context.trace.as_str()),
+            None => trace_id(self.header(header::TRACEPARENT)?),
+        }
+    }
+
+    /// Returns the span that the handling of this is, if it is one.
+    #[must_use]
+    pub fn traced(&self) -> Option<&Traced> {
+        self.notes.traced()
+    }
+
+    /// Returns the host that was addressed, without what chooses among its instances, and the port as it was written.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.frame.host().unwrap_or_default()
+    }
+
+    /// Returns names and values of the headers, in order; a value that is no text is empty.
+    pub fn headers_as_text(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.frame.headers.iter();
+        fields.map(|(name, value)| (name, std::str::from_utf8(value).unwrap_or_default()))
+    }
+
+    /// Notes whom this speaks for, once that is verified.
+    pub fn note_actor(&self, actor: Actor) {
+        self.notes.note_actor(actor);
+    }
+
+    /// Returns whom this speaks for, if that was verified.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.notes.actor()
+    }
+
+    /// Returns the scope of log lines about this: they name its actor, once there is one.
+    #[must_use]
+    pub fn log_scope(&self) -> tracing::Span {
+        self.notes.log_scope()
     }
 
     pub(crate) fn headers(&self) -> &Headers {

@@ -55,8 +55,10 @@ mod identity;
 mod in_flight;
 mod in_process;
 mod nats;
+mod notes;
 mod observer;
 mod outgoing;
+mod plain;
 mod requester;
 mod responder;
 
@@ -72,6 +74,8 @@ pub use handler::{
 };
 pub use identity::{Identity, random_instance_id};
 pub use nats::{ConnectError, DeprecatedLogin, NatsSettings};
+pub use notes::{Actor, Traced};
 pub use observer::{Answered, Observer};
 pub use outgoing::{Outgoing, RequestError};
+pub use plain::{Patience, PlainClient};
 pub use responder::SubscribeError;

@@ -2,14 +2,21 @@
 //!
 //! Told inline on the connection's own thread: an observer takes well under a microsecond and never blocks.
 
-use crate::handler::Route;
+use crate::handler::{Incoming, Route};
+use crate::notes::Traced;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
+use microbus_wire::trace_context::TraceContext;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Measures what passes over a connector.
 pub trait Observer: Send + Sync + 'static {
+    /// A whole request came in, sent from the span `inbound`: returns the span that its handling is, if it is to be one.
+    fn trace(&self, _route: &Route, _inbound: Option<TraceContext>) -> Option<Traced> {
+        None
+    }
+
     /// A request was answered.
     fn answered(&self, answered: &Answered<'_>);
 
@@ -35,6 +42,10 @@ pub struct Answered<'a> {
     pub body_length: usize,
     /// From the arrival of its last fragment to the answer.
     pub took: Duration,
+    /// The request, if its handling is a span.
+    pub traced: Option<(&'a Traced, &'a Incoming)>,
+    /// Why it failed, as the log says it.
+    pub error: Option<&'a str>,
 }
 
 /// The observer of one connector, once there is one.

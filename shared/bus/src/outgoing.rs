@@ -70,6 +70,13 @@ impl Outgoing {
         self
     }
 
+    /// Lets it take its own time, whatever is left of the request that it is part of.
+    #[must_use]
+    pub fn in_its_own_time(mut self) -> Self {
+        self.deadline = None;
+        self
+    }
+
     /// Makes it part of the handling of `inbound`: its deadline, call depth, trace context and what travels with nested
     /// calls (spec: microbus-wire 5.1). The actor does not travel: an issuer speaks for itself.
     #[must_use]
@@ -86,6 +93,10 @@ impl Outgoing {
                 ]
                 .contains(&name)
         });
+        if let Some(traced) = inbound.traced() {
+            let context = traced.context.to_string();
+            self.headers.set(header::TRACEPARENT, &context);
+        }
         self
     }
 }

@@ -1,11 +1,12 @@
 //! Answers requests: hears them, acks them, joins their fragments, queues them, runs their handlers, replies.
 //!
-//! Source: spec: microbus-wire 4, 6. Shape: one task per subscription acks what arrived and
-//! moves it into one queue; one task takes from that queue and runs handlers inline, yielding after a batch so that
-//! everything that arrived meanwhile is queued and the answers of the batch leave in one write. (Yielding after each one
-//! costs a write each: measured, half of the rate.) All of it runs on the connection's own thread: measured, that is half
-//! the CPU of a work-stealing runtime. What is slow is spawned. What is queued or spawned is in
-//! flight until it is answered, and that is bounded.
+//! Source: spec: microbus-wire 4, 6. Shape: one task per subscription acks what arrived and moves it into one queue, until
+//! nothing is left of it; one task takes from that queue and runs handlers inline, and makes way after a batch. All of it,
+//! and the connection's own task, runs on one thread: measured, that is half the CPU of a work-stealing runtime. So nothing
+//! arrives between two handlers of a batch, and whatever has arrived before any of them is in our bounded queue: no
+//! subscription fills up while we sign. The answers of a batch leave in one write. (Making way after each one costs a
+//! write each: measured, half of the rate.) What is slow is spawned. What is queued or spawned is in flight until it is
+//! answered, and that is bounded.
 //!
 //! Answer instead of ack: where it is allowed, a request that is answered at once is not acked, which saves a third of the
 //! messages. One that will be answered late is acked after all: when its handler says so, or when it has waited for
@@ -32,12 +33,15 @@ use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{RequestSubject, SubjectError, subscription_subject};
 use partial::Partial;
 use queue::Queue;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::task::coop::unconstrained;
 
 /// What a responder takes for granted.
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +154,8 @@ impl Responder {
             let (commands, receiver) = mpsc::unbounded_channel();
             let responder = Arc::clone(self);
             let listening = responder.listen(Arc::clone(&endpoint), subscription, receiver);
-            let task = tokio::spawn(listening);
+            // Not to be stopped half way by the runtime's idea of fairness: what is left behind would wait for a batch.
+            let task = tokio::spawn(unconstrained(listening));
             self.subscriptions().push(Subscribed {
                 endpoint: Arc::clone(&endpoint),
                 commands,
@@ -287,8 +292,10 @@ impl Responder {
             budget: asked,
             budget_given,
             deadline: now + budget.saturating_sub(self.settings.round_trip),
+            notes: self.notes_of(endpoint, &frame),
             frame,
         };
+        context.take_note_of(&request);
         if budget <= self.settings.round_trip {
             self.answer(context, Err(too_late())).await;
             return;
@@ -340,7 +347,9 @@ impl Responder {
             handled = handled.wrapping_add(1);
             if handled.is_multiple_of(BATCH) {
                 self.ack_late().await;
+                // First the connection writes and reads, then what it delivered is queued.
                 tokio::task::yield_now().await;
+                behind_who_is_ready().await;
             }
         }
     }
@@ -422,6 +431,20 @@ impl Job {
     fn is_exempt(&self) -> bool {
         self.context.endpoint.route.urgency == Urgency::Exempt
     }
+}
+
+/// Lets every task run that is ready, and no more: [`tokio::task::yield_now`] also waits for what these make ready and
+/// then lets the connection read again.
+async fn behind_who_is_ready() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn overloaded() -> Failure {

@@ -23,7 +23,8 @@ impl MintedToken {
     }
 
     /// Reads the claims without verifying them: the issuer itself has just answered with them.
-    pub(crate) fn read_claims(&self) -> Option<Map<String, Value>> {
+    #[must_use]
+    pub fn read_claims(&self) -> Option<Map<String, Value>> {
         let payload = self.0.split('.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }

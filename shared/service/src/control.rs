@@ -7,6 +7,7 @@ use crate::metrics::{self, Metrics};
 use crate::openapi;
 use crate::rate::{Allowance, Limit};
 use crate::service::{Profile, Service};
+use crate::telemetry::Watcher;
 use crate::vitals::Vitals;
 use bytes::Bytes;
 use microbus_bus::{
@@ -29,6 +30,7 @@ pub(crate) struct Control {
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) service: Arc<dyn Service>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) watcher: Arc<Watcher>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     /// What is left of [`REFRESHES`].
@@ -188,7 +190,13 @@ fn gzipped(text: &str) -> Option<Bytes> {
     encoder.finish().ok().map(Bytes::from)
 }
 
-fn trace(_: &Arc<Control>, _: &Incoming) -> Handling {
+/// Selects a trace for export: something went wrong in it elsewhere.
+fn trace(control: &Arc<Control>, request: &Incoming) -> Handling {
+    for (name, value) in query::pairs(request.query()) {
+        if name == "id" {
+            control.watcher.select(&value);
+        }
+    }
     done(Reply::json("{}"))
 }
 

@@ -4,11 +4,12 @@
 //! mends them in one go.
 
 use crate::admin;
+use crate::cloud::Cloud;
 use crate::environment::Environment;
 use microbus_bus::{Artifacts, DeprecatedLogin, NatsSettings};
 use microbus_wire::duration;
 use microbus_wire::host::Hostname;
-use microbus_wire::locality::Locality;
+use microbus_wire::locality::{Locality, LocalityError};
 use microbus_wire::subject::Plane;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,19 @@ impl Deployment {
     #[must_use]
     pub fn is_local(self) -> bool {
         self == Self::Local
+    }
+
+    /// Returns the deployment of a process that starts in `environment`.
+    ///
+    /// # Errors
+    /// A sentence about `MICROBUS_DEPLOYMENT`, when it is none.
+    pub fn of(environment: &Environment) -> Result<Self, String> {
+        match environment.get("MICROBUS_DEPLOYMENT") {
+            None => Ok(Self::inferred(environment.get("MICROBUS_NATS"))),
+            Some(text) => Self::parse(text).ok_or_else(|| {
+                format!("MICROBUS_DEPLOYMENT is '{text}'; it must be PROD, LAB, LOCAL or TESTING")
+            }),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -85,6 +99,42 @@ pub(crate) enum ConfigurationSource {
     Defaults,
 }
 
+/// What a process is told of where it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// Nothing.
+    Unknown,
+    /// The locality itself.
+    Told(Locality),
+    /// Who knows.
+    AskCloud(Cloud),
+}
+
+impl Whereabouts {
+    fn parse(text: &str) -> Result<Self, LocalityError> {
+        match Cloud::named(text) {
+            Some(cloud) => Ok(Self::AskCloud(cloud)),
+            None => Ok(Self::Told(Locality::parse(text)?)),
+        }
+    }
+
+    /// Returns the locality, after asking the cloud if need be.
+    ///
+    /// # Errors
+    /// What is wrong and what to write instead.
+    pub(crate) fn find(&self) -> Result<Option<Locality>, String> {
+        match self {
+            Self::Unknown => Ok(None),
+            Self::Told(locality) => Ok(Some(locality.clone())),
+            Self::AskCloud(cloud) => cloud.locality().map(Some).map_err(|error| {
+                format!(
+                    "MICROBUS_LOCALITY names a cloud, but {error}; write the zone itself, such as us-east-1a"
+                )
+            }),
+        }
+    }
+}
+
 /// The surroundings of a process, valid as a whole.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
@@ -92,8 +142,8 @@ pub(crate) struct Surroundings {
     pub(crate) deployment: Deployment,
     /// First segment of every subject.
     pub(crate) plane: Plane,
-    /// Where this process runs, if told.
-    pub(crate) locality: Option<Locality>,
+    /// Where this process runs.
+    pub(crate) whereabouts: Whereabouts,
     /// The bus to work on.
     pub(crate) bus: BusChoice,
     /// Where properties come from.
@@ -110,6 +160,8 @@ pub(crate) struct Surroundings {
     pub(crate) prometheus: bool,
     /// Where the admin listener opens, if anywhere.
     pub(crate) admin: Option<SocketAddr>,
+    /// Where traces, metrics and log lines are exported to, if anywhere.
+    pub(crate) telemetry: microbus_otlp::Settings,
     /// Whether DEBUG lines are logged; never in PROD.
     pub(crate) debug: bool,
 }
@@ -126,15 +178,10 @@ impl Surroundings {
     ) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let servers = environment.get("MICROBUS_NATS");
-        let deployment = match environment.get("MICROBUS_DEPLOYMENT") {
-            None => Deployment::inferred(servers),
-            Some(text) => Deployment::parse(text).unwrap_or_else(|| {
-                problems.push(format!(
-                    "MICROBUS_DEPLOYMENT is '{text}'; it must be PROD, LAB, LOCAL or TESTING"
-                ));
-                Deployment::Prod
-            }),
-        };
+        let deployment = Deployment::of(environment).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Deployment::Prod
+        });
         let plane = match environment.get("MICROBUS_PLANE") {
             None => Plane::default(),
             Some(text) => Plane::parse(text).unwrap_or_else(|error| {
@@ -142,17 +189,13 @@ impl Surroundings {
                 Plane::default()
             }),
         };
-        let locality = environment.get("MICROBUS_LOCALITY").and_then(|text| {
-            if ["aws", "gcp"].iter().any(|cloud| text.eq_ignore_ascii_case(cloud)) {
-                problems.push(format!(
-                    "MICROBUS_LOCALITY is '{text}', but an issuer asks no cloud where it runs; write the zone itself, such as us-east-1-a"
-                ));
-                return None;
-            }
-            Locality::parse(text)
-                .map_err(|error| problems.push(format!("MICROBUS_LOCALITY: {error}")))
-                .ok()
-        });
+        let whereabouts = match environment.get("MICROBUS_LOCALITY") {
+            None => Whereabouts::Unknown,
+            Some(text) => Whereabouts::parse(text).unwrap_or_else(|error| {
+                problems.push(format!("MICROBUS_LOCALITY: {error}"));
+                Whereabouts::Unknown
+            }),
+        };
         let configuration = match environment.get("MICROBUS_CONFIGURATION") {
             None | Some("configurator") => ConfigurationSource::Configurator,
             Some("files") => ConfigurationSource::Files,
@@ -180,10 +223,15 @@ impl Surroundings {
                 1
             }
         };
+        let telemetry = microbus_otlp::Settings::read(|name| environment.get(name));
+        let telemetry = telemetry.unwrap_or_else(|found| {
+            problems.extend(found);
+            microbus_otlp::Settings::default()
+        });
         let surroundings = Self {
             deployment,
             plane,
-            locality,
+            whereabouts,
             bus,
             configuration,
             directory: directory.to_owned(),
@@ -192,6 +240,7 @@ impl Surroundings {
             shutdown_budget: budget(environment, "MICROBUS_SHUTDOWN_TIME_BUDGET", 24),
             prometheus: environment.is_on("MICROBUS_PROMETHEUS_EXPORTER"),
             admin,
+            telemetry,
             debug: deployment != Deployment::Prod && environment.is_on("MICROBUS_LOG_DEBUG"),
         };
         if problems.is_empty() {
@@ -371,16 +420,17 @@ mod tests {
     }
 
     #[test]
-    fn no_cloud_is_asked_for_the_locality() {
+    fn a_locality_is_told_or_left_to_a_cloud() {
         let directory = tempfile::tempdir().unwrap();
-        for text in ["aws", "GCP"] {
+        let whereabouts = |text| {
             let variables = [("MICROBUS_SHORT_CIRCUIT", "0"), ("MICROBUS_LOCALITY", text)];
-            let problems = judge(&variables, directory.path()).unwrap_err();
-            assert!(
-                problems[0].contains("write the zone itself"),
-                "{problems:?}"
-            );
-        }
+            judge(&variables, directory.path()).unwrap().whereabouts
+        };
+        let told = whereabouts("1.west.us").find().unwrap().unwrap();
+        assert_eq!(told.as_str(), "us-west-1");
+        assert_eq!(whereabouts("aws"), Whereabouts::AskCloud(Cloud::Aws));
+        assert_eq!(whereabouts("GCP"), Whereabouts::AskCloud(Cloud::Gcp));
+        assert_eq!(Whereabouts::Unknown.find(), Ok(None));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Source: spec: microbus-wire 8.5. Everything that reads a variable takes an [`Environment`], so that
 //! tests pass a map and nothing but [`Environment::of_process`] touches the process.
 
+use crate::regular_file;
+use crate::yaml;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -83,10 +85,10 @@ impl std::fmt::Debug for Environment {
 }
 
 fn read_flat(path: &Path) -> BTreeMap<String, String> {
-    let Ok(text) = std::fs::read_to_string(path) else {
+    let Ok(text) = regular_file::read_text(path) else {
         return BTreeMap::new();
     };
-    let parsed: Result<BTreeMap<String, serde_yaml::Value>, _> = serde_yaml::from_str(&text);
+    let parsed: Result<BTreeMap<String, serde_yaml::Value>, _> = yaml::parse(&text);
     parsed
         .unwrap_or_default()
         .into_iter()

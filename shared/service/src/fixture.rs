@@ -8,12 +8,14 @@ use crate::log::CommonFields;
 use crate::metrics::Metrics;
 use crate::service::{Function, KeyReport, Profile, Service, Shape};
 use crate::settings::{Settings, Texts};
+use crate::telemetry::Watcher;
 use crate::vitals::Vitals;
 use bytes::Bytes;
 use microbus_bus::{
     Clock as _, Connection, Connector, Failure, Failures, Identity, Outgoing, RequestError, Route,
     SystemClock, random_instance_id,
 };
+use microbus_otlp::Exporter;
 use microbus_token::{Issuer, KeyId, VerifyingKey};
 use microbus_wire::address::Address;
 use microbus_wire::call::CallError;
@@ -21,6 +23,8 @@ use microbus_wire::frame::Response;
 use microbus_wire::host::Hostname;
 use microbus_wire::subject::{Method, Plane};
 use microbus_wire::trace::TracedError;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -95,15 +99,31 @@ pub(crate) fn answered(answer: Result<Response, RequestError>) -> Result<Respons
     }
 }
 
-pub(crate) fn metrics() -> Arc<Metrics> {
-    let common = CommonFields {
+pub(crate) fn common() -> CommonFields {
+    CommonFields {
         plane: "microbus".into(),
         service: "access.token.core".into(),
         version: 4,
         instance: "id-abcdefghij".into(),
         deployment: Deployment::Prod,
-    };
-    Arc::new(Metrics::new(&common, &ACCESS).unwrap())
+    }
+}
+
+pub(crate) fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(&common(), &ACCESS).unwrap())
+}
+
+/// Makes what watches a service, in PROD.
+pub(crate) fn watcher(metrics: &Arc<Metrics>, exporter: Option<Arc<Exporter>>) -> Arc<Watcher> {
+    let rng = StdRng::seed_from_u64(1);
+    let clock = Arc::new(SystemClock);
+    Arc::new(Watcher::new(
+        Arc::clone(metrics),
+        exporter,
+        rng,
+        false,
+        clock,
+    ))
 }
 
 /// Makes the vital signs of a service that does nothing.
@@ -111,7 +131,8 @@ pub(crate) fn vitals(metrics: &Arc<Metrics>, health: &Arc<Health>) -> Arc<Vitals
     let clock = Arc::new(SystemClock);
     let started = clock.now();
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    Arc::new(Vitals::new(metrics, health, Arc::new(Idle), clock, started))
+    let idle = Arc::new(Idle);
+    Arc::new(Vitals::new(common(), metrics, health, idle, clock, started))
 }
 
 /// Makes a configuration without properties, that asks nobody.

@@ -1,30 +1,57 @@
 //! Lets a request through to its handler only if the actor that it carries, if any, is who it says.
 //!
-//! Source: spec: microbus-wire 4 step 13, 12.1, 13.5. A header that does not look like a JWT is no actor: no endpoint of an
-//! issuer requires one.
+//! Source: spec: microbus-wire 4 step 13, 8.6, 12.1, 13.5. A header that does not look like a JWT is no actor: no endpoint of
+//! an issuer requires one.
 
 use crate::metrics::Metrics;
-use microbus_bus::{Failure, Handler, Handling, Incoming, Route};
-use microbus_token::{VerifyError, looks_like_jwt};
+use microbus_bus::{Actor, Failure, Handler, Handling, Incoming, Route};
+use microbus_token::{Verified, VerifyError, looks_like_jwt};
 use microbus_verify::{Check, Refusal, Verifier};
 use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
+use std::borrow::Cow;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
-/// Wraps a route's handler.
-pub(crate) fn guarded(mut route: Route, verifier: &Verifier, metrics: &Arc<Metrics>) -> Route {
-    route.handler = Arc::new(Guarded {
-        inner: Arc::clone(&route.handler),
-        verifier: verifier.clone(),
-        metrics: Arc::clone(metrics),
-    });
-    route
+/// Judges actors.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) verifier: Verifier,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) unsigned: Unsigned,
+}
+
+/// What an actor with `alg` none counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    /// It is refused like any other that does not verify.
+    Refused,
+    /// It is none at all. Tests of services name actors so, and pass them on to whatever they call.
+    ///
+    /// # Security
+    /// Nobody gains by it, since a request without an actor passes too; nothing believes what an unsigned token says.
+    Ignored,
+}
+
+impl Guard {
+    /// Puts itself before a route's handler.
+    pub(crate) fn before(&self, mut route: Route) -> Route {
+        route.handler = Arc::new(Guarded {
+            inner: Arc::clone(&route.handler),
+            guard: self.clone(),
+        });
+        route
+    }
+
+    fn ignores(&self, refusal: &Refusal) -> bool {
+        self.unsigned == Unsigned::Ignored
+            && matches!(refusal, Refusal::Token(VerifyError::Unsigned))
+    }
 }
 
 struct Guarded {
     inner: Arc<dyn Handler>,
-    verifier: Verifier,
-    metrics: Arc<Metrics>,
+    guard: Guard,
 }
 
 impl Handler for Guarded {
@@ -35,24 +62,42 @@ impl Handler for Guarded {
         else {
             return self.inner.handle(request);
         };
-        match self.verifier.check(token) {
-            Check::Done(Ok(_)) => self.inner.handle(request),
+        match self.guard.verifier.check(token) {
+            Check::Done(Ok(verified)) => handle_for(&verified, &*self.inner, request),
+            Check::Done(Err(refusal)) if self.guard.ignores(&refusal) => self.inner.handle(request),
             Check::Done(Err(refusal)) => {
-                Handling::Done(Err(unauthorized(&self.metrics, &request, &refusal)))
+                Handling::Done(Err(unauthorized(&self.guard.metrics, &request, &refusal)))
             }
             Check::Waiting(outcome) => {
-                let (inner, metrics) = (Arc::clone(&self.inner), Arc::clone(&self.metrics));
+                let (inner, metrics) = (Arc::clone(&self.inner), Arc::clone(&self.guard.metrics));
                 Handling::Later(Box::pin(async move {
-                    if let Err(refusal) = outcome.await {
-                        return Err(unauthorized(&metrics, &request, &refusal));
-                    }
-                    match inner.handle(request) {
+                    let verified = match outcome.await {
+                        Ok(verified) => verified,
+                        Err(refusal) => return Err(unauthorized(&metrics, &request, &refusal)),
+                    };
+                    match handle_for(&verified, &*inner, request) {
                         Handling::Done(answer) => answer,
                         Handling::Later(answer) => answer.await,
                     }
                 }))
             }
         }
+    }
+}
+
+/// Handles a request whose actor is verified; log lines about it name the actor.
+fn handle_for(verified: &Verified, inner: &dyn Handler, request: Incoming) -> Handling {
+    let roles = verified.roles();
+    request.note_actor(Actor {
+        iss: verified.iss().unwrap_or_default().into_owned(),
+        sub: verified.sub().map(Cow::into_owned),
+        tenant: verified.tenant(),
+        roles: (!roles.is_empty()).then(|| serde_json::json!(roles).to_string()),
+    });
+    let scope = request.log_scope();
+    match scope.in_scope(|| inner.handle(request)) {
+        Handling::Done(answer) => Handling::Done(answer),
+        Handling::Later(answer) => Handling::Later(Box::pin(answer.instrument(scope))),
     }
 }
 

@@ -10,6 +10,7 @@ mod audit;
 #[doc(hidden)]
 pub mod bench_entry;
 mod clock_watch;
+mod cloud;
 mod configuration;
 mod control;
 mod deployment;
@@ -32,11 +33,15 @@ mod pages;
 mod process;
 mod property;
 mod rate;
+mod regular_file;
 mod service;
 mod settings;
 mod signal;
+mod status;
+mod telemetry;
 mod vitals;
 mod warming;
+mod yaml;
 
 pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
@@ -49,6 +54,7 @@ pub use minting::{
     Draft, MINTING_PROPERTIES, MintPolicy, Minters, Minting, PolicyRefusal, Refused,
 };
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
+pub use regular_file::open_regular;
 pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };

@@ -15,8 +15,10 @@ use crate::minting::Minting;
 use crate::service::{Parts, Profile, Service};
 use crate::settings::Texts;
 use crate::signal::{Rotate, Stop};
+use crate::telemetry::Watcher;
 use crate::vitals::Vitals;
 use microbus_bus::{Clock, Connector, Identity};
+use microbus_otlp::Exporter;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -80,6 +82,8 @@ struct Process {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     vitals: Arc<Vitals>,
+    watcher: Arc<Watcher>,
+    exporter: Option<Arc<Exporter>>,
     audit: Arc<Audit>,
     minting: Arc<Minting>,
     clock: Arc<dyn Clock>,

@@ -4,18 +4,23 @@
 
 use crate::deployment::Deployment;
 use crate::metrics::Messages;
+use crate::telemetry::Lines;
+use microbus_otlp::Exporter;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 /// The fields that every line of a process carries.
@@ -33,7 +38,7 @@ pub(crate) struct CommonFields {
     pub(crate) deployment: Deployment,
 }
 
-/// Starts logging for the whole process, counted by `messages`; `debug` adds DEBUG lines.
+/// Starts logging for the whole process, counted by `messages` and exported where lines are wanted; `debug` adds DEBUG lines.
 ///
 /// # Errors
 /// When the process logs already.
@@ -41,6 +46,7 @@ pub(crate) fn start(
     common: CommonFields,
     debug: bool,
     messages: Messages,
+    exporter: Option<Arc<Exporter>>,
 ) -> Result<(), TryInitError> {
     let level = if debug {
         LevelFilter::DEBUG
@@ -66,7 +72,9 @@ pub(crate) fn start(
         .event_format(format);
     tracing_subscriber::registry()
         .with(filter)
+        .with(Scopes)
         .with(messages)
+        .with(exporter.filter(|exporter| exporter.takes_logs()).map(Lines))
         .with(layer)
         .try_init()
 }
@@ -75,7 +83,7 @@ pub(crate) fn start(
     clippy::disallowed_methods,
     reason = "a log line is stamped where it is written"
 )]
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
@@ -92,23 +100,25 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let actor = scope_fields(context.event_scope());
         let time = timestamp((self.clock)());
         let level = *event.metadata().level();
         if self.json {
-            return writeln!(writer, "{}", self.json_line(&time, level, fields));
+            return writeln!(writer, "{}", self.json_line(&time, level, fields, actor));
         }
+        fields.others.extend(actor.others);
         write_text(&mut writer, &time, level, &fields)
     }
 }
 
 impl Format {
-    fn json_line(&self, time: &str, level: Level, fields: Fields) -> String {
+    fn json_line(&self, time: &str, level: Level, fields: Fields, actor: Fields) -> String {
         let mut line = String::from("{");
         let mut put = |name: &str, value: &Value| {
             let separator = if line.len() > 1 { "," } else { "" };
@@ -132,6 +142,9 @@ impl Format {
         }
         if !traced {
             put("trace", &json!(NO_TRACE));
+        }
+        for (name, value) in actor.others {
+            put(&name, &value);
         }
         line.push('}');
         line
@@ -171,10 +184,48 @@ fn needs_quotes(c: char) -> bool {
     c.is_control() || matches!(c, ' ' | '"' | '=')
 }
 
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Map<String, Value>,
+/// Keeps what a scope of log lines says, such as the actor of the request that is handled.
+struct Scopes;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Scopes {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        // A field of a scope holds a text or a number; of the roles it is the text of an array.
+        if let Some(roles) = fields.others.get_mut("roles")
+            && let Some(Ok(array)) = roles.as_str().map(serde_json::from_str)
+        {
+            *roles = array;
+        }
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+}
+
+/// Returns what the scopes around a line say.
+pub(crate) fn scope_of<S>(event: &Event<'_>, context: &Context<'_, S>) -> Fields
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    scope_fields(context.event_scope(event))
+}
+
+fn scope_fields<'a, S: LookupSpan<'a>>(scope: Option<Scope<'a, S>>) -> Fields {
+    let mut all = Fields::default();
+    for span in scope.into_iter().flatten() {
+        if let Some(fields) = span.extensions().get::<Fields>() {
+            all.others.extend(fields.others.clone());
+        }
+    }
+    all
+}
+
+/// What a line or a scope says.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) message: String,
+    pub(crate) others: Map<String, Value>,
 }
 
 impl Fields {
@@ -248,7 +299,7 @@ const NO_TRACE: &str = "00000000000000000000000000000000";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -284,7 +335,8 @@ mod tests {
                 json,
                 clock,
             });
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
+        let subscriber = tracing_subscriber::registry().with(Scopes).with(layer);
+        tracing::subscriber::with_default(subscriber, log);
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -300,6 +352,24 @@ mod tests {
              \"plane\":\"microbus\",\"service\":\"access.token.core\",\"ver\":4,\"id\":\"id-abcdefghij\",\
              \"deployment\":\"PROD\",\"code\":500,\"error\":{\"error\":\"no \\\"route\\\"\"},\
              \"trace\":\"00000000000000000000000000000000\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_line_about_a_request_names_its_verified_actor_last() {
+        let log = || {
+            let (iss, roles) = ("https://access.token.core", r#"["a","b"]"#);
+            let scope = tracing::info_span!("actor", iss, sub = "harry", tenant = 7, roles);
+            scope.in_scope(|| tracing::warn!(caller = "x", "Refused to mint"));
+        };
+        let line = logged(Deployment::Prod, log);
+        let end = "\"caller\":\"x\",\"trace\":\"00000000000000000000000000000000\",\
+                   \"iss\":\"https://access.token.core\",\"roles\":[\"a\",\"b\"],\"sub\":\"harry\",\"tenant\":7}\n";
+        assert!(line.ends_with(end), "{line}");
+        let line = logged(Deployment::Local, log);
+        assert!(
+            line.contains(" caller=x iss=https://access.token.core"),
+            "{line}"
         );
     }
 

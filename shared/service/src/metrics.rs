@@ -7,22 +7,27 @@ mod declare;
 mod keys;
 mod messages;
 mod minting;
+mod telemetry;
 mod traffic;
 
 pub(crate) use messages::Messages;
-pub(crate) use minting::Minted;
 pub use minting::Reason;
+pub(crate) use minting::{CallerCount, Minted};
 
 use crate::log::CommonFields;
 use crate::service::{KeyReport, Profile};
+use crate::status::Verifiers;
 use declare::Declare;
 use keys::Keys;
 use microbus_bus::Link;
+use microbus_otlp::Outcome;
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
 };
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use telemetry::Telemetry;
 use traffic::Traffic;
 
 /// `Content-Type` of the text.
@@ -37,6 +42,7 @@ pub struct Metrics {
     callbacks: HistogramVec,
     keys: Keys,
     broker: Broker,
+    telemetry: Telemetry,
     ready: IntGauge,
     overload_refusals: IntCounter,
     /// Requests answered and requests made.
@@ -87,6 +93,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) link: Link,
     pub(crate) overload_refusals: u64,
     pub(crate) keys: &'a KeyReport,
+    pub(crate) telemetry: Vec<Outcome>,
 }
 
 impl Metrics {
@@ -137,6 +144,7 @@ impl Metrics {
             )?,
             keys: Keys::declare(&declare)?,
             broker: Broker::declare(&declare)?,
+            telemetry: Telemetry::declare(&declare)?,
             ready: declare.int_gauge(
                 "microbus_token_ready",
                 "Whether requests may be sent here, as /readyz says",
@@ -209,18 +217,38 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Returns all series as Prometheus text, given what others know.
-    ///
-    /// # Errors
-    /// When a series cannot be encoded: a fault of ours.
-    pub(crate) fn text(&self, reading: &Reading<'_>) -> Result<String, prometheus::Error> {
+    /// Takes in what others know.
+    pub(crate) fn read(&self, reading: &Reading<'_>) {
         self.uptime.set(reading.uptime.as_secs_f64());
         self.ready.set(i64::from(reading.ready));
         raise(&self.overload_refusals, reading.overload_refusals);
         self.broker.show(&reading.link);
         self.keys.show(reading.keys, reading.wall);
-        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        self.telemetry.show(&reading.telemetry);
+    }
+
+    /// Returns all series.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// Returns all series as Prometheus text.
+    ///
+    /// # Errors
+    /// When a series cannot be encoded: a fault of ours.
+    pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
+        let text = TextEncoder::new().encode_to_string(&self.families())?;
         Ok(bounds::as_in_go(&text))
+    }
+
+    /// Returns what the latest round of warming found.
+    pub(crate) fn latest_verifiers(&self) -> Verifiers {
+        let count = |state| self.verifiers.with_label_values(&[state]).get();
+        Verifiers {
+            warm: count("warm"),
+            cold: count("cold"),
+            unknown: count("unknown"),
+        }
     }
 
     /// Counts an attempt to connect that failed before there was a link.
@@ -240,6 +268,16 @@ pub(crate) enum Callback {
 }
 
 impl Callback {
+    /// Returns the name of its span, for those that are one.
+    pub(crate) fn span_name(self) -> Option<&'static str> {
+        match self {
+            Self::Startup => Some("startup"),
+            Self::Shutdown => Some("shutdown"),
+            Self::RotateKey => Some("rotate-key"),
+            Self::ConfigChanged | Self::ObserveMetrics => None,
+        }
+    }
+
     fn labels(self) -> (&'static str, &'static str) {
         match self {
             Self::Startup => ("OnStartup", "lifecycle"),

@@ -54,6 +54,7 @@ pub use identifier::{KeyId, KeyIdError, TokenId};
 pub use issuer::Issuer;
 pub use jwk::{Jwk, JwkError, JwkSet, LARGEST_SET, MOST_KEYS};
 pub use key::{KeyError, SIGNATURE_LENGTH, SigningKey, VerifyingKey};
+pub use literal::is_literal;
 pub use mint::{
     ACCESS_CEILING, ACCESS_PADDING, BEARER_PADDING, CompactJwt, IdentityProvider, force_access,
     force_bearer, mint_access, mint_bearer, sign_claims,

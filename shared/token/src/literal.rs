@@ -3,7 +3,8 @@
 //! Source: spec: microbus-wire 12.4.
 
 /// Tells whether an expression would read `name` as a number, a boolean or a quoted text.
-pub(crate) fn is_literal(name: &str) -> bool {
+#[must_use]
+pub fn is_literal(name: &str) -> bool {
     let name = name.trim();
     // Nearly all names end the search here.
     if !name.starts_with(|c| {

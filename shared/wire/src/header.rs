@@ -30,6 +30,8 @@ pub const FRAGMENT: &str = "Microbus-Fragment";
 pub const LOCALITY: &str = "Microbus-Locality";
 /// `Microbus-Actor`: a JWT that says on whose behalf; opaque to this crate.
 pub const ACTOR: &str = "Microbus-Actor";
+/// What the names of the framework's own headers begin with.
+pub const MICROBUS_PREFIX: &str = "Microbus-";
 /// What the names of application headers begin with that travel with nested calls.
 pub const BAGGAGE_PREFIX: &str = "Microbus-Baggage-";
 /// What the names of headers begin with that a proxy adds.

@@ -49,6 +49,7 @@ pub mod status;
 pub mod subject;
 pub mod text;
 pub mod trace;
+pub mod trace_context;
 
 pub use address::Address;
 pub use budget::TimeBudget;
@@ -62,3 +63,4 @@ pub use status::ErrorStatus;
 pub use subject::{Method, Plane, ReplySubject, RequestSubject, Slot, Trust};
 pub use text::Text;
 pub use trace::TracedError;
+pub use trace_context::{SpanId, TraceContext, TraceId};

@@ -3,9 +3,10 @@
 use super::Responder;
 use crate::connection::ConnectionClosed;
 use crate::failure::Failure;
-use crate::handler::{Answer, Delivery, Reply, Route};
+use crate::handler::{Answer, Delivery, Incoming, Reply, Route};
 use crate::identity::Identity;
 use crate::in_flight::Flight;
+use crate::notes::Notes;
 use crate::observer::Answered;
 use async_nats::Subject;
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{Method, RequestSubject, SubjectError, reply_subject};
 use microbus_wire::text::Text;
 use microbus_wire::trace::{Layout, TracedError, trace_id};
+use microbus_wire::trace_context::TraceContext;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -60,6 +62,9 @@ pub(super) struct Context {
     heard: Instant,
     call_depth: u32,
     traceparent: Option<Text>,
+    notes: Notes,
+    /// The request, if its handling is a span: what is observed of it is known when it is answered.
+    traced: Option<Box<Incoming>>,
     pub(super) flight: Flight,
 }
 
@@ -74,6 +79,20 @@ impl Context {
         self.message_id = self.message_id.detached();
         self.target = self.target.detached();
         self.traceparent = self.traceparent.as_ref().map(Text::detached);
+    }
+
+    /// Keeps what is to be known of `request` when it is answered.
+    pub(super) fn take_note_of(&mut self, request: &Incoming) {
+        self.notes = request.notes.clone();
+        self.traced = request.traced().map(|_| Box::new(request.clone()));
+    }
+
+    /// Returns the ID of the trace that the request belongs to.
+    fn trace_id(&self) -> Option<&str> {
+        match self.notes.traced() {
+            Some(traced) => Some(traced.context.trace.as_str()),
+            None => trace_id(self.traceparent.as_deref()?),
+        }
     }
 
     /// Returns an ack and where it goes.
@@ -118,6 +137,8 @@ impl Responder {
             heard: now,
             call_depth: depth.and_then(|depth| depth.parse().ok()).unwrap_or(0),
             traceparent: frame.headers.text(header::TRACEPARENT),
+            notes: Notes::default(),
+            traced: None,
             flight: self.in_flight.begin(),
         })
     }
@@ -135,11 +156,14 @@ impl Responder {
 
     /// Sends the answer, in fragments where it must be.
     pub(super) async fn answer(&self, context: Context, answer: Answer) {
-        let (op_code, reply) = match answer {
-            Ok(reply) => (OpCode::Res, reply),
-            Err(failure) => (OpCode::Err, self.error_reply(&context, &failure)),
+        let (op_code, reply, error) = match answer {
+            Ok(reply) => (OpCode::Res, reply, None),
+            Err(failure) => {
+                let reply = self.error_reply(&context, &failure);
+                (OpCode::Err, reply, Some(failure.to_string()))
+            }
         };
-        self.observe(&context, op_code, &reply);
+        self.observe(&context, op_code, &reply, error.as_deref());
         for (fragment, body) in fragment::split(&reply.body, self.settings.fragment_size) {
             let head = ResponseHead {
                 status: reply.status,
@@ -157,7 +181,16 @@ impl Responder {
         }
     }
 
-    fn observe(&self, context: &Context, op_code: OpCode, reply: &Reply) {
+    /// Begins the span that the handling of a request is, if it is to be one.
+    pub(super) fn notes_of(&self, endpoint: &Endpoint, frame: &Request) -> Notes {
+        let traced = self.observation.get().and_then(|observer| {
+            let inbound = frame.headers.get(header::TRACEPARENT);
+            observer.trace(&endpoint.route, inbound.and_then(TraceContext::parse))
+        });
+        Notes::new(traced)
+    }
+
+    fn observe(&self, context: &Context, op_code: OpCode, reply: &Reply, error: Option<&str>) {
         if let Some(observer) = self.observation.get() {
             observer.answered(&Answered {
                 route: &context.endpoint.route,
@@ -166,20 +199,26 @@ impl Responder {
                 failed: op_code == OpCode::Err,
                 body_length: reply.body.len(),
                 took: self.clock.now().saturating_duration_since(context.heard),
+                traced: context.notes.traced().zip(context.traced.as_deref()),
+                error,
             });
         }
     }
 
     fn error_reply(&self, context: &Context, failure: &Failure) -> Reply {
-        tracing::error!(
-            error = %failure,
-            path = %path_of_target(&context.target),
-            depth = context.call_depth,
-            code = failure.status.code(),
-            trace = context.traceparent.as_deref().and_then(trace_id).unwrap_or(NO_TRACE),
-            "Handling request"
-        );
-        let error = TracedError::new(failure.status, failure.text(self.settings.reveal));
+        context.notes.log_scope().in_scope(|| {
+            tracing::error!(
+                error = %failure,
+                path = %path_of_target(&context.target),
+                depth = context.call_depth,
+                code = failure.status.code(),
+                trace = context.trace_id().unwrap_or(NO_TRACE),
+                "Handling request"
+            );
+        });
+        let mut error = TracedError::new(failure.status, failure.text(self.settings.reveal));
+        let traced = context.notes.traced();
+        error.trace = traced.map(|traced| traced.context.trace.as_str().to_owned());
         let layout = if self.settings.reveal {
             Layout::Indented
         } else {

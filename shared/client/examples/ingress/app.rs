@@ -100,16 +100,24 @@ pub(crate) async fn ingress(
     settings: ExchangeSettings,
 ) -> Result<Router, AnyError> {
     let connector = connector(connection, "http.ingress.core").await?;
+    let issuers = Issuers::new(Arc::clone(&connector));
+    let own = Router::new().route(
+        "/login",
+        post(move |request| login(issuers.clone(), request)),
+    );
+    Ok(behind_exchange(connector, own, settings))
+}
+
+/// Routes of an ingress's own, and the bus behind all others.
+pub(crate) fn behind_exchange(
+    connector: Arc<Connector>,
+    own: Router,
+    settings: ExchangeSettings,
+) -> Router {
     let exchange = Exchange::new(&connector, Arc::new(SystemClock), settings);
     tokio::spawn(exchange.verifier().clone().keep_fresh());
-    let issuers = Issuers::new(Arc::clone(&connector));
-    Ok(Router::new()
-        .route(
-            "/login",
-            post(move |request| login(issuers.clone(), request)),
-        )
-        .fallback(move |request| forward(Arc::clone(&connector), request))
-        .layer(ExchangeLayer::new(exchange)))
+    own.fallback(move |request| forward(Arc::clone(&connector), request))
+        .layer(ExchangeLayer::new(exchange))
 }
 
 /// Gives a bearer token to whoever asks. A real ingress asks an identity provider first.

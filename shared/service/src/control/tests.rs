@@ -27,6 +27,7 @@ impl Bench {
             clock: Arc::new(SystemClock),
             refreshes: Mutex::default(),
             vitals: fixture::vitals(&metrics, &Arc::default()),
+            watcher: fixture::watcher(&metrics, None),
             service: Arc::new(fixture::Idle),
             prometheus,
             local,

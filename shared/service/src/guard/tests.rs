@@ -41,8 +41,20 @@ struct Bench {
     runs: Arc<AtomicUsize>,
 }
 
+fn guard(verifier: Verifier, unsigned: Unsigned) -> Guard {
+    Guard {
+        verifier,
+        metrics: fixture::metrics(),
+        unsigned,
+    }
+}
+
 impl Bench {
     async fn start() -> Self {
+        Self::with(Unsigned::Refused).await
+    }
+
+    async fn with(unsigned: Unsigned) -> Self {
         let (own, published) = (key(1), key(2));
         let (fetches, runs) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let source = Published {
@@ -71,7 +83,7 @@ impl Bench {
         };
         let connector = connector(&Connection::in_process(), "access.token.core").await;
         connector
-            .subscribe(guarded(route, &verifier, &fixture::metrics()))
+            .subscribe(guard(verifier, unsigned).before(route))
             .await
             .unwrap();
         Self {
@@ -160,6 +172,32 @@ async fn a_token_that_does_not_verify_is_a_401_in_one_word_and_nothing_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_unsigned_actor_counts_as_none_where_it_is_ignored_and_is_refused_elsewhere() {
+    /// `{"alg":"none","typ":"JWT"}`, then the same with `None` and with `HS256`.
+    const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    const CAPITAL: &str = "eyJhbGciOiJOb25lIiwidHlwIjoiSldUIn0";
+    const SYMMETRIC: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+    for (unsigned, of_none) in [(Unsigned::Refused, 401), (Unsigned::Ignored, 200)] {
+        let bench = Bench::with(unsigned).await;
+        let signed = token(&bench.own);
+        let mut parts = signed.split('.').skip(1);
+        let (claims, signature) = (parts.next().unwrap(), parts.next().unwrap());
+        for (actor, expected) in [
+            (format!("{NONE}.{claims}."), of_none),
+            (format!("{NONE}.{claims}.{signature}"), of_none),
+            (format!("{CAPITAL}.{claims}."), 401),
+            (format!("{SYMMETRIC}.{claims}.{signature}"), 401),
+        ] {
+            let status = match answered(bench.ask(Some(&actor)).await) {
+                Ok(response) => response.status,
+                Err(error) => error.status.code(),
+            };
+            assert_eq!(status, expected, "{unsigned:?} {actor}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_after_a_fetch_stays_inside_its_request() {
     let connector = connector(&Connection::in_process(), "access.token.core").await;
     let published = key(2);
@@ -180,7 +218,7 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
         handler: Arc::new(|_: Incoming| -> Handling { panic!("planted") }),
     };
     connector
-        .subscribe(guarded(route, &verifier, &fixture::metrics()))
+        .subscribe(guard(verifier, Unsigned::Refused).before(route))
         .await
         .unwrap();
     let request = outgoing(Method::Get, "https://access.token.core:888/ping")

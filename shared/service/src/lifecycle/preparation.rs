@@ -15,6 +15,7 @@ use crate::own_file;
 use crate::process;
 use crate::service::{Parts, Profile, Service};
 use crate::settings::{self, Texts};
+use crate::telemetry::{self, Watcher};
 use crate::vitals::Vitals;
 use microbus_bus::{Clock, Identity, SystemClock, random_instance_id};
 use microbus_wire::host::Hostname;
@@ -72,13 +73,17 @@ impl Process {
         let Some(surroundings) = surroundings else {
             return Err(refused(problems));
         };
+        let locality = surroundings.whereabouts.find().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
 
         let identity = Identity {
             plane: surroundings.plane.clone(),
             hostname,
             version: profile.version,
             instance: random_instance_id(),
-            locality: surroundings.locality.clone(),
+            locality,
         };
         let common = CommonFields {
             plane: identity.plane.as_str().to_owned(),
@@ -120,18 +125,37 @@ impl Process {
         if !problems.is_empty() {
             return Err(refused(problems));
         }
-        log::start(common, surroundings.debug, metrics.messages.clone())
-            .map_err(|error| internal(&error))?;
-        log_panics();
-        configuration::log_skipped(&found.skipped);
         let health = Arc::new(Health::default());
         let vitals = Arc::new(Vitals::new(
+            common.clone(),
             Arc::clone(&metrics),
             Arc::clone(&health),
             Arc::clone(&service),
             Arc::clone(&clock),
             started,
         ));
+        let exporter = telemetry::start(&surroundings.telemetry, &common, &vitals)
+            .map_err(|error| refused(vec![error.to_string()]))?;
+        if let Some(exporter) = &exporter {
+            vitals.export_through(exporter);
+        }
+        let rng = StdRng::try_from_rng(&mut SysRng).map_err(|error| internal(&error))?;
+        let watcher = Arc::new(Watcher::new(
+            Arc::clone(&metrics),
+            exporter.clone(),
+            rng,
+            surroundings.deployment.is_local(),
+            Arc::clone(&clock),
+        ));
+        log::start(
+            common,
+            surroundings.debug,
+            metrics.messages.clone(),
+            exporter.clone(),
+        )
+        .map_err(|error| internal(&error))?;
+        log_panics();
+        configuration::log_skipped(&found.skipped);
         Ok(Self {
             profile,
             surroundings,
@@ -143,6 +167,8 @@ impl Process {
             metrics,
             health,
             vitals,
+            watcher,
+            exporter,
             audit,
             minting,
             clock,

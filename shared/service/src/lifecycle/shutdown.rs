@@ -47,10 +47,13 @@ impl Process {
         }
         connector.connection().close().await;
         let took = self.clock.now().saturating_duration_since(began);
-        self.metrics
+        self.watcher
             .callback(Callback::Shutdown, took, drained.is_err());
         tracing::info!("Shutdown");
         self.audit.flush();
+        if let Some(exporter) = &self.exporter {
+            exporter.finish(LAST_EXPORT);
+        }
     }
 }
 
@@ -58,3 +61,5 @@ impl Process {
 const DRAIN_RESERVE: Duration = Duration::from_secs(1);
 /// Kept from the shutdown budget for writing what is buffered.
 const FLUSH_RESERVE: Duration = Duration::from_secs(2);
+/// How long a stop waits for a collector.
+const LAST_EXPORT: Duration = Duration::from_secs(1);

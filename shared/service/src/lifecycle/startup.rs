@@ -5,11 +5,11 @@
 use super::{DANGEROUS_PORT, Ending, Process, Serving};
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::control::Control;
-use crate::deployment::BusChoice;
+use crate::deployment::{BusChoice, Deployment};
 use crate::door::Door;
 use crate::exit::Exit;
 use crate::further::{Further, FurtherError};
-use crate::guard::guarded;
+use crate::guard::{Guard, Unsigned};
 use crate::health::{CONFIGURES, CONNECTS, LOOKS, Phase, SUBSCRIBES, WAITS};
 use crate::metrics::Callback;
 use crate::service::Station;
@@ -125,6 +125,7 @@ impl Process {
         let connector =
             Connector::open(connection, identity, failures, Arc::clone(&self.clock)).await?;
         self.vitals.attach(&connector);
+        self.watcher.attach(&connector);
         let latency = u64::try_from(connector.round_trip().as_nanos()).unwrap_or(u64::MAX);
         tracing::info!(latency, "Transport latency");
 
@@ -147,17 +148,16 @@ impl Process {
             configuration: Arc::clone(&configuration),
             service: Arc::clone(&self.service),
             vitals: Arc::clone(&self.vitals),
+            watcher: Arc::clone(&self.watcher),
             metrics: Arc::clone(&self.metrics),
             clock: Arc::clone(&self.clock),
             refreshes: Mutex::default(),
             prometheus: self.surroundings.prometheus,
             local,
         });
-        let verifier = self.verifier(&connector);
+        let guard = self.guard(&connector);
         for route in control.cache_routes() {
-            connector
-                .subscribe(guarded(route, &verifier, &self.metrics))
-                .await?;
+            connector.subscribe(guard.before(route)).await?;
         }
         self.service
             .start(self.clock.now())
@@ -172,25 +172,19 @@ impl Process {
             .into_iter()
             .partition(|route| route.delivery == Delivery::Every);
         for route in every {
-            connector
-                .subscribe(guarded(route, &verifier, &self.metrics))
-                .await?;
+            connector.subscribe(guard.before(route)).await?;
         }
         self.health.enter(Phase::Starting(LOOKS));
         self.reach(Station::Heard, &connector).await;
         for route in shared {
-            connector
-                .subscribe(guarded(route, &verifier, &self.metrics))
-                .await?;
+            connector.subscribe(guard.before(route)).await?;
         }
         connector.settle().await;
         self.health.enter(Phase::Starting(WAITS));
         self.reach(Station::Published, &connector).await;
         self.health.enter(Phase::Starting(SUBSCRIBES));
         for route in dangerous {
-            connector
-                .subscribe(guarded(route, &verifier, &self.metrics))
-                .await?;
+            connector.subscribe(guard.before(route)).await?;
         }
         connector.settle().await;
         let further = self.open_further(&connector).await?;
@@ -203,7 +197,7 @@ impl Process {
         }
         self.health.enter(Phase::Serving);
         let took = self.clock.now().saturating_duration_since(self.started);
-        self.metrics.callback(Callback::Startup, took, false);
+        self.watcher.callback(Callback::Startup, took, false);
         tracing::info!(
             milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "Serving"
@@ -223,10 +217,10 @@ impl Process {
         };
         for _ in 1..self.surroundings.connections {
             let further = Further::open(settings.clone(), first).await?;
-            let verifier = self.verifier(further.connector());
+            let guard = self.guard(further.connector());
             let routes = Arc::clone(&self.service).routes().into_iter();
             let shared = routes.filter(|route| route.delivery == Delivery::One);
-            let guarded = shared.map(|route| guarded(route, &verifier, &self.metrics));
+            let guarded = shared.map(|route| guard.before(route));
             further.subscribe(guarded.collect()).await?;
             tracing::info!(
                 id = further.connector().identity().instance.as_str(),
@@ -241,19 +235,27 @@ impl Process {
         Arc::clone(&self.service).reach(station, connector).await;
     }
 
-    fn verifier(&self, connector: &Arc<Connector>) -> Verifier {
+    fn guard(&self, connector: &Arc<Connector>) -> Guard {
         let service = Arc::clone(&self.service);
         // What a Go service would take for a token must not be too large for us.
         let settings = Settings {
             size_limit: DEFAULT_SIZE_LIMIT,
             ..Settings::default()
         };
-        Verifier::with_known_keys(
+        let verifier = Verifier::with_known_keys(
             BusKeySource::new(Arc::downgrade(connector)),
             move |issuer, id| service.verifying_key(issuer, id),
             Arc::clone(&self.clock),
             settings,
-        )
+        );
+        Guard {
+            verifier,
+            metrics: Arc::clone(&self.metrics),
+            unsigned: match self.surroundings.deployment {
+                Deployment::Testing => Unsigned::Ignored,
+                Deployment::Prod | Deployment::Lab | Deployment::Local => Unsigned::Refused,
+            },
+        }
     }
 
     async fn open_door(&self, connector: &Arc<Connector>) -> Result<(), StartError> {

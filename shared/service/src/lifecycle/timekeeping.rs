@@ -37,7 +37,7 @@ impl Process {
             let wakeup = self.service.advance(now);
             if self.profile.issuer == Issuer::Access {
                 let took = self.clock.now().saturating_duration_since(now);
-                self.metrics.callback(Callback::RotateKey, took, false);
+                self.watcher.callback(Callback::RotateKey, took, false);
             }
             let until = wakeup.unwrap_or_else(|| self.clock.now() + LONGEST_SLEEP);
             tokio::select! {

@@ -5,6 +5,7 @@ use microbus_bus::{
     Acknowledge, Answer, Answered, Delivery, Handling, Incoming, Observer as _, Reply, Route,
     Scope, Urgency,
 };
+use microbus_otlp::Signal;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Method;
 use std::collections::BTreeMap;
@@ -26,8 +27,15 @@ fn text(metrics: &Metrics, keys: &KeyReport) -> String {
         },
         overload_refusals: 3,
         keys,
+        telemetry: vec![Outcome {
+            signal: Signal::Logs,
+            exported: 5,
+            dropped: 2,
+            failing: true,
+        }],
     };
-    metrics.text(&reading).unwrap()
+    metrics.read(&reading);
+    metrics.text().unwrap()
 }
 
 fn mint_route() -> Route {
@@ -57,6 +65,16 @@ fn every_series_carries_the_peers_labels() {
         format!("microbus_token_overload_refusals_total{{{COMMON}}} 3"),
     ] {
         assert!(text.contains(&line), "{line} not in\n{text}");
+    }
+    for (name, value) in [("exported_total", 5), ("dropped_total", 2), ("failing", 1)] {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(&format!("microbus_token_telemetry_{name}{{")));
+        let line = line.unwrap();
+        assert!(
+            line.contains("signal=\"logs\"") && line.ends_with(&format!(" {value}")),
+            "{line}"
+        );
     }
     assert!(
         text.contains("target_info{deployment_environment_name=\"PROD\""),
@@ -101,6 +119,8 @@ fn the_peers_metrics_have_the_recorded_names_labels_and_buckets() {
             failed,
             body_length: 372,
             took: Duration::from_micros(300),
+            traced: None,
+            error: None,
         });
     }
     metrics

@@ -1,0 +1,292 @@
+//! Where `creds` learns what services do: presets, manifests, bundles, lists of calls, earlier credentials.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files;
+use clap::Args;
+use microbus_deploy::bundle::{self, Bundle};
+use microbus_deploy::service::ServiceError;
+use microbus_deploy::{Calls, Credentials, Jwt, Manifest, Permissions, Presets, Service};
+use microbus_wire::{Hostname, Plane};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Which services get credentials; at least one source is needed, and they may be combined.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Sources {
+    /// Core services by host name, such as access.token.core
+    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    service: Vec<String>,
+    /// The main.go of an application: every service that it adds, with the manifests of its module
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+    /// Directories with a manifest.yaml and a calls.yaml
+    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    manifests: Vec<PathBuf>,
+    /// Lists of calls, each of the service that its hostname says: one without a manifest, or one without a calls.yaml
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    calls: Vec<PathBuf>,
+    /// Credentials to sign again with the permissions that they have
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    from_creds: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// Returns the services with their permissions; `plane` is what the operator asked for.
+    ///
+    /// # Errors
+    /// [`Failure`] when a source cannot be read or does not say enough.
+    pub(super) fn read(
+        &self,
+        plane: Option<&Plane>,
+        strict: bool,
+    ) -> Result<BTreeMap<Hostname, Permissions>, Failure> {
+        let presets = Presets::built_in()
+            .map_err(|error| Failure::caused(Exit::Internal, "the presets", &error))?;
+        let mut collection = Collection::new(&presets, self.declared_calls()?);
+        for host in &self.service {
+            collection.add_preset(host)?;
+        }
+        for directory in &self.manifests {
+            collection.add_directory(directory)?;
+        }
+        if let Some(main) = &self.bundle {
+            collection.add_bundle(main, strict)?;
+        }
+        let mut signed_again = BTreeMap::new();
+        for path in &self.from_creds {
+            let (host, permissions) = of_credentials(path, plane)?;
+            signed_again.insert(host, permissions);
+        }
+        // What a credential says of a service need not be declared anew.
+        let services = collection.finish(signed_again.keys())?;
+        let default = Plane::default();
+        let mut permissions = permissions(&services, &presets, plane.unwrap_or(&default))?;
+        permissions.append(&mut signed_again);
+        Ok(permissions)
+    }
+
+    fn declared_calls(&self) -> Result<BTreeMap<Hostname, Calls>, Failure> {
+        let mut declared = BTreeMap::new();
+        for path in &self.calls {
+            let calls = read_calls(path)?;
+            let host = Service::of_calls(calls.clone())
+                .host()
+                .map_err(|error| misconfigured(path, &error))?;
+            if declared.insert(host.clone(), calls).is_some() {
+                return Err(Failure::new(
+                    Exit::Configuration,
+                    format!("{host} has two lists of calls; put them into one file"),
+                ));
+            }
+        }
+        Ok(declared)
+    }
+}
+
+/// The services that were found so far.
+struct Collection<'p> {
+    presets: &'p Presets,
+    /// Lists of calls that no manifest has taken yet.
+    declared: BTreeMap<Hostname, Calls>,
+    services: BTreeMap<Hostname, Service>,
+}
+
+impl<'p> Collection<'p> {
+    fn new(presets: &'p Presets, declared: BTreeMap<Hostname, Calls>) -> Self {
+        Self {
+            presets,
+            declared,
+            services: BTreeMap::new(),
+        }
+    }
+
+    fn add_preset(&mut self, host: &str) -> Result<(), Failure> {
+        let Some(preset) = self.presets.of_host(host) else {
+            let hosts: Vec<_> = self.presets.hosts().collect();
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{host} is no core service, so list what it calls with --calls; core services are {}",
+                    hosts.join(", ")
+                ),
+            ));
+        };
+        self.add(preset.clone())
+    }
+
+    fn add_directory(&mut self, directory: &Path) -> Result<(), Failure> {
+        let path = directory.join("manifest.yaml");
+        let manifest = Manifest::parse(&files::read_text(&path)?)
+            .map_err(|error| misconfigured(&path, &error))?;
+        let host = manifest
+            .host()
+            .map_err(|error| misconfigured(&path, &error))?;
+        let beside = directory.join("calls.yaml");
+        let calls = if let Some(calls) = self.declared.remove(&host) {
+            Some(calls)
+        } else if beside.exists() {
+            Some(read_calls(&beside)?)
+        } else {
+            let preset = self.presets.of_host(host.as_str());
+            preset.and_then(Service::calls).cloned()
+        };
+        self.add(Service::new(manifest, calls))
+    }
+
+    fn add_bundle(&mut self, main: &Path, strict: bool) -> Result<(), Failure> {
+        let bundle = Bundle::parse(&files::read_text(main)?);
+        let main_name = main.display();
+        let mut problems: Vec<_> = bundle
+            .unresolved
+            .iter()
+            .map(|line| format!("{main_name}:{line}: adds something that is no imported package"))
+            .collect();
+        if bundle.packages.is_empty() {
+            problems.push(format!("{main_name}: adds no service"));
+        }
+        let module = Module::around(main)?;
+        for added in &bundle.packages {
+            let directory = module
+                .as_ref()
+                .and_then(|module| module.find(&added.package));
+            if let Some(directory) = directory {
+                self.add_directory(&directory)?;
+            } else if let Some(preset) = self.presets.of_package(&added.package) {
+                self.add(preset.clone())?;
+            } else {
+                let (line, package) = (added.line, &added.package);
+                problems.push(format!(
+                    "{main_name}:{line}: {package} has no manifest.yaml in this module and is no core service; \
+                     give --calls for it"
+                ));
+            }
+        }
+        report(&problems, strict)
+    }
+
+    fn add(&mut self, service: Service) -> Result<(), Failure> {
+        let host = service
+            .host()
+            .map_err(|error| Failure::caused(Exit::Configuration, "a service", &error))?;
+        self.services.insert(host, service);
+        Ok(())
+    }
+
+    /// Returns the services `but` some; lists of calls that are left are those of services without a manifest.
+    fn finish<'h>(
+        mut self,
+        but: impl Iterator<Item = &'h Hostname>,
+    ) -> Result<Vec<Service>, Failure> {
+        for calls in std::mem::take(&mut self.declared).into_values() {
+            self.add(Service::of_calls(calls))?;
+        }
+        for host in but {
+            self.services.remove(host);
+        }
+        Ok(self.services.into_values().collect())
+    }
+}
+
+/// A Go module on disk.
+struct Module {
+    root: PathBuf,
+    go_mod: String,
+}
+
+impl Module {
+    fn around(file: &Path) -> Result<Option<Self>, Failure> {
+        let file = PathBuf::from(files::absolute(file)?);
+        for root in file.ancestors().skip(1) {
+            let path = root.join("go.mod");
+            if path.is_file() {
+                return Ok(Some(Self {
+                    root: root.to_owned(),
+                    go_mod: files::read_text(&path)?.to_string(),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(&self, package: &str) -> Option<PathBuf> {
+        let below = bundle::path_in_module(&self.go_mod, package)?;
+        let directory = self.root.join(below);
+        directory
+            .join("manifest.yaml")
+            .is_file()
+            .then_some(directory)
+    }
+}
+
+fn permissions(
+    services: &[Service],
+    presets: &Presets,
+    plane: &Plane,
+) -> Result<BTreeMap<Hostname, Permissions>, Failure> {
+    let given = services.iter().filter_map(Service::manifest);
+    let known: Vec<_> = given.chain(presets.manifests()).collect();
+    let mut permissions = BTreeMap::new();
+    let mut problems = Vec::new();
+    for service in services {
+        let of_service = || Ok((service.host()?, service.permissions(plane, &known)?));
+        match of_service() {
+            Ok((host, allowed)) => drop(permissions.insert(host, allowed)),
+            Err(error @ ServiceError::Undeclared { .. }) => problems.push(error.to_string()),
+            Err(error) => {
+                let host = service
+                    .host()
+                    .map_or_else(|_| "a service".to_owned(), |host| host.to_string());
+                return Err(Failure::caused(Exit::Configuration, host, &error));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(permissions);
+    }
+    Err(Failure::new(
+        Exit::Finding,
+        problems.join("\nmicrobus-deploy: "),
+    ))
+}
+
+/// Returns the lists of a credential, moved to `plane` if the operator asked for one.
+fn of_credentials(path: &Path, plane: Option<&Plane>) -> Result<(Hostname, Permissions), Failure> {
+    let credentials = Credentials::parse(&files::read_text(path)?)
+        .map_err(|error| misconfigured(path, &error))?;
+    let jwt = Jwt::read(credentials.jwt()).map_err(|error| misconfigured(path, &error))?;
+    let host = Hostname::parse(&jwt.name).map_err(|error| misconfigured(path, &error))?;
+    let permissions =
+        Permissions::of_jwt(&jwt, plane).map_err(|error| misconfigured(path, &error))?;
+    Ok((host, permissions))
+}
+
+fn read_calls(path: &Path) -> Result<Calls, Failure> {
+    Calls::parse(&files::read_text(path)?).map_err(|error| misconfigured(path, &error))
+}
+
+fn report(problems: &[String], strict: bool) -> Result<(), Failure> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if strict {
+        return Err(Failure::new(
+            Exit::Finding,
+            problems.join("\nmicrobus-deploy: "),
+        ));
+    }
+    for problem in problems {
+        // Without a standard error there is nobody to warn.
+        drop(writeln!(
+            std::io::stderr(),
+            "microbus-deploy: warning: {problem}"
+        ));
+    }
+    Ok(())
+}
+
+fn misconfigured(path: &Path, error: &dyn std::error::Error) -> Failure {
+    Failure::caused(Exit::Configuration, path.display(), error)
+}

@@ -1,0 +1,62 @@
+//! The credentials that lie in a deployment.
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::files;
+use microbus_deploy::Credentials;
+use microbus_deploy::audit::Deployed;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Reads a `.creds` file, or every one in a directory and those below it, sorted by path.
+///
+/// # Errors
+/// [`Failure`] when the path or a file cannot be read.
+pub(crate) fn read(path: &Path) -> Result<Vec<Deployed>, Failure> {
+    let mut paths = Vec::new();
+    if path.is_dir() {
+        collect(path, &mut paths)?;
+        paths.sort();
+    } else {
+        paths.push(path.to_owned());
+    }
+    paths.iter().map(|path| deployed(path)).collect()
+}
+
+fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |error: std::io::Error| {
+        let reading = format!("reading {}", directory.display());
+        Failure::caused(Exit::Configuration, reading, &error)
+    };
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        // Links to directories are not followed: they may lead in circles, or out of the deployment.
+        if entry.file_type().map_err(unreadable)?.is_dir() {
+            // Where an orchestrator keeps the targets of the links beside it.
+            if !entry.file_name().to_string_lossy().starts_with("..") {
+                collect(&path, paths)?;
+            }
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "creds")
+        {
+            paths.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn deployed(path: &Path) -> Result<Deployed, Failure> {
+    let text = files::read_text(path)?;
+    let metadata = fs::metadata(path).map_err(|error| {
+        let reading = format!("looking at {}", path.display());
+        Failure::caused(Exit::Configuration, reading, &error)
+    })?;
+    Ok(Deployed {
+        path: path.display().to_string(),
+        mode: metadata.permissions().mode(),
+        credentials: Credentials::parse(&text),
+    })
+}

@@ -1,0 +1,67 @@
+//! Whether the clocks agree: tokens that live seconds are judged by them.
+
+use super::{Check, Finding};
+use crate::broker::ServerReport;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+pub(super) const CHECK: Check = Check {
+    id: "clock",
+    what: "the clock of this machine against those of the servers",
+    expected: "within 2 s; from 5 s on, tokens are refused",
+};
+
+/// Judges the time that each server stamped on an answer received at `now`.
+pub(super) fn check(servers: &[ServerReport], now: SystemTime) -> Vec<Finding> {
+    let now = OffsetDateTime::from(now);
+    let mut wrong = Vec::new();
+    let mut worst = 0.0_f64;
+    for server in servers {
+        let Ok(theirs) = OffsetDateTime::parse(&server.time, &Rfc3339) else {
+            wrong.push(CHECK.unknown(
+                format!("{} tells no time", server.name),
+                "compare the clocks by hand",
+            ));
+            continue;
+        };
+        let apart = (now - theirs).abs().as_seconds_f64();
+        worst = worst.max(apart);
+        let found = format!("{} and this machine are {apart:.1} s apart", server.name);
+        let remedy = "let both follow a time server";
+        if apart > 5.0 {
+            wrong.push(CHECK.fail(found, remedy));
+        } else if apart > 2.0 {
+            wrong.push(CHECK.warn(found, remedy));
+        }
+    }
+    CHECK.all(wrong, || format!("{worst:.1} s apart at most"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn seconds_apart_are_named() {
+        let server = ServerReport {
+            id: String::new(),
+            name: "n1".to_owned(),
+            time: "1970-01-01T00:01:40.123456789Z".to_owned(),
+            settings: serde_json::Value::Null,
+        };
+        for (seconds, verdict) in [
+            (100, Verdict::Pass),
+            (103, Verdict::Warn),
+            (90, Verdict::Fail),
+        ] {
+            let now = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(
+                check(std::slice::from_ref(&server), now)[0].verdict,
+                verdict
+            );
+        }
+    }
+}
