@@ -44,6 +44,7 @@ mod rotation;
 mod samples;
 mod secrets;
 mod shutdown;
+mod sisters;
 mod startup;
 mod subscriptions;
 mod telemetry;
