@@ -7,8 +7,8 @@ use crate::files;
 use crate::output::{print, print_json};
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
-use microbus_deploy::explain::grants::{Grants, explain_without_grants};
 use microbus_deploy::explain::login::Login;
+use microbus_deploy::explain::subject::{Grants, explain_without_grants};
 use microbus_deploy::explain::{
     Explanation, Input, KeySets, Line, Published, Surface, Verdict, token,
 };
