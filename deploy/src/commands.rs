@@ -12,7 +12,10 @@ mod init;
 mod inspect;
 mod man;
 mod mint;
+mod proof;
 mod revoke;
+mod rotate_account;
+mod rotate_signing_key;
 mod up;
 
 use crate::exit::Exit;
@@ -33,6 +36,8 @@ pub(crate) enum Command {
     Man(man::Man),
     Mint(mint::Mint),
     Revoke(revoke::Revoke),
+    RotateAccount(rotate_account::RotateAccount),
+    RotateSigningKey(rotate_signing_key::RotateSigningKey),
     Up(up::Up),
 }
 
@@ -54,6 +59,8 @@ impl Command {
             Self::Man(man) => man.run(),
             Self::Mint(mint) => mint.run(),
             Self::Revoke(revoke) => revoke.run(),
+            Self::RotateAccount(rotate) => rotate.run(),
+            Self::RotateSigningKey(rotate) => rotate.run(),
             Self::Up(up) => up.run(),
         }
     }
