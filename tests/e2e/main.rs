@@ -12,11 +12,10 @@ mod artifacts;
 mod audit;
 mod bearer;
 mod bring_up;
-#[cfg(feature = "chaos")]
-mod chaos;
 mod configuration;
 mod connections;
 mod deployment;
+mod diagnosis;
 mod differences;
 mod doctor;
 mod embedded;
@@ -31,6 +30,8 @@ mod mint;
 mod observability;
 #[cfg(feature = "packaging-tests")]
 mod packaging;
+#[cfg(feature = "browser-tests")]
+mod page;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;

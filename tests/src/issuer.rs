@@ -178,6 +178,16 @@ impl Issuer {
         self.child.signal(Signal::USR1);
     }
 
+    /// Stops the process where it is (SIGSTOP); it neither hears nor says anything.
+    pub fn pause(&self) {
+        self.child.signal(Signal::STOP);
+    }
+
+    /// Lets a stopped process go on (SIGCONT).
+    pub fn resume(&self) {
+        self.child.signal(Signal::CONT);
+    }
+
     /// Asks for the death that leaves a core dump (SIGABRT), and returns how the process ended.
     pub async fn abort(&mut self) -> ExitStatus {
         self.child.signal(Signal::ABORT);

@@ -37,8 +37,11 @@ mod regular_file;
 mod service;
 mod settings;
 mod signal;
+mod status;
 mod telemetry;
 mod vitals;
+mod warming;
+mod yaml;
 
 pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
@@ -56,3 +59,4 @@ pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };
 pub use settings::{Settings, default_settings};
+pub use warming::{Shown, Verifier, Warming};
