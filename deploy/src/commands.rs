@@ -2,6 +2,7 @@
 
 mod as_operator;
 mod at_broker;
+mod at_bus;
 mod audit;
 mod audit_log;
 mod completions;
@@ -11,10 +12,15 @@ mod doctor;
 mod explain;
 mod init;
 mod inspect;
+mod keys;
 mod man;
 mod mint;
+mod proof;
 mod revoke;
+mod rotate_account;
+mod rotate_signing_key;
 mod up;
+mod warm_ingress;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -32,10 +38,14 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     Init(Box<init::Init>),
     Inspect(inspect::Inspect),
+    Keys(keys::Keys),
     Man(man::Man),
     Mint(mint::Mint),
     Revoke(revoke::Revoke),
+    RotateAccount(rotate_account::RotateAccount),
+    RotateSigningKey(rotate_signing_key::RotateSigningKey),
     Up(up::Up),
+    WarmIngress(warm_ingress::WarmIngress),
 }
 
 impl Command {
@@ -54,10 +64,14 @@ impl Command {
             Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
             Self::Inspect(inspect) => inspect.run(),
+            Self::Keys(keys) => keys.run(),
             Self::Man(man) => man.run(),
             Self::Mint(mint) => mint.run(),
             Self::Revoke(revoke) => revoke.run(),
+            Self::RotateAccount(rotate) => rotate.run(),
+            Self::RotateSigningKey(rotate) => rotate.run(),
             Self::Up(up) => up.run(),
+            Self::WarmIngress(warm_ingress) => warm_ingress.run(),
         }
     }
 }

@@ -72,6 +72,16 @@ fn a_whole_trail_is_followed_through_its_files_and_its_head_is_told() {
 }
 
 #[test]
+fn a_trail_may_have_grown_since_its_head_was_noted() {
+    let trail = Trail::new();
+    let (_, said) = trail.verify(&["audit.jsonl.1", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let noted = json["head"].as_str().unwrap();
+    let (exit, said) = trail.verify(&[&["--head", noted][..], &BOTH].concat());
+    assert_eq!(exit, 0, "{said}");
+}
+
+#[test]
 fn what_was_removed_at_either_end_or_between_shows() {
     let trail = Trail::new();
     let zeros = "0".repeat(64);

@@ -15,7 +15,8 @@ fn initialized(arguments: &str) -> Desk {
     let desk = Desk::new();
     desk.type_line(&format!("init ops --listen 127.0.0.1:0 {arguments}"))
         .succeeded();
-    desk.type_line(&format!("creds {ISSUERS} {SIGNER}")).succeeded();
+    desk.type_line(&format!("creds {ISSUERS} {SIGNER}"))
+        .succeeded();
     desk
 }
 
@@ -125,7 +126,8 @@ async fn a_server_with_certificates_speaks_nothing_else() {
     desk.write("key.pem", made.signing_key.serialize_pem());
     desk.type_line("init ops --listen 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem")
         .succeeded();
-    desk.type_line(&format!("creds {ISSUERS} {SIGNER}")).succeeded();
+    desk.type_line(&format!("creds {ISSUERS} {SIGNER}"))
+        .succeeded();
     let server = started(&desk).await;
     let credentials = desk.read("creds/access.token.core_nats.creds");
     let refused = connect(&server.url(), &credentials).await;
@@ -160,6 +162,41 @@ async fn limits_are_those_that_were_asked_for() {
             .contains("maximum subscriptions exceeded"),
         "{violation}"
     );
+}
+
+#[tokio::test]
+async fn the_largest_credential_that_is_made_is_accepted() {
+    let desk = initialized("");
+    let server = started(&desk).await;
+    let mut calls = String::from("hostname: big.acme\ncalls:\n");
+    let mut accepted = None;
+    for n in 0.. {
+        calls.push_str(&format!(
+            "  - {{host: backend.acme, route: \":444/one-of-many-endpoints/{n}\"}}\n"
+        ));
+        if n < 15 {
+            continue;
+        }
+        desk.write("big.yaml", &calls);
+        let made = desk.type_line(&format!("creds {SIGNER} --calls big.yaml"));
+        if made.code == 2 {
+            break;
+        }
+        made.succeeded();
+        accepted = Some(desk.read("creds/big.acme_nats.creds"));
+    }
+    let credentials = accepted.unwrap();
+    let jwt = credentials.lines().nth(1).unwrap().len();
+    assert!((3600..=3700).contains(&jwt), "{jwt}");
+    Caller::connect(
+        &server.url(),
+        Some(&credentials),
+        "microbus",
+        "big.acme",
+        INSTANCE,
+    )
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ mod artifacts;
 mod audit;
 mod bearer;
 mod bring_up;
-#[cfg(feature = "chaos")]
-mod chaos;
 #[cfg(feature = "collector-tests")]
 mod collector;
 mod configuration;
 mod connections;
 mod deployment;
+mod diagnosis;
 mod differences;
+mod doctor;
 mod embedded;
 mod flood;
 mod fragments;
@@ -46,8 +46,10 @@ mod rotation;
 mod samples;
 mod secrets;
 mod shutdown;
+mod sisters;
 mod startup;
 mod subscriptions;
 mod telemetry;
+mod up;
 #[cfg(feature = "walk-tests")]
 mod walk;

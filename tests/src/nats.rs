@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use microbus_deploy::ServerConfig;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -66,6 +68,37 @@ impl NatsServer {
             child,
             address,
             monitor,
+        }
+    }
+
+    /// Starts a server like [`NatsServer::in_operator_mode`] that forms a cluster with the server `with`, and with all that
+    /// this one knows.
+    pub async fn in_cluster(config: &ServerConfig, with: Option<&Self>) -> Self {
+        let routes = match with {
+            Some(other) => format!("\"nats-route://{}\"", other.route_address().await),
+            None => String::new(),
+        };
+        let cluster = format!(
+            "cluster {{ name: test, host: \"127.0.0.1\", port: -1, routes: [{routes}] }}\n"
+        );
+        Self::start(&(config.to_text() + &cluster)).await
+    }
+
+    /// Waits until this server knows so many others of its cluster.
+    pub async fn until_joined(&self, others: usize) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let report = self.monitor("/routez").await;
+            let routes = report["routes"].as_array().into_iter().flatten();
+            let known: BTreeSet<_> = routes.map(|route| route["remote_id"].to_string()).collect();
+            if known.len() == others {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "a cluster of {} does not form",
+                others + 1
+            );
         }
     }
 

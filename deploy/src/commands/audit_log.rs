@@ -27,6 +27,7 @@ enum Verb {
 ///
 /// Follows the links that an issuer writes into a chained trail, through all files in the order given, the oldest first. Whoever
 /// can write the files can also write a whole new chain: keep the last digest elsewhere, and pass it as --head the next time.
+/// Lines that were written since may follow it.
 ///
 /// Ends with 0 when the trail is whole, 1 when it is not, 5 when there is no line to tell by.
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ struct Verify {
     /// Digest of the line before the first; 64 zeros where that is the first of all
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     after: Option<Digest>,
-    /// Digest that the last line must have
+    /// Digest that the last line had when it was noted
     #[arg(long, value_name = "DIGEST", value_parser = digest)]
     head: Option<Digest>,
     /// Print JSON
@@ -51,11 +52,8 @@ enum Outcome {
     Whole(Verified),
     /// Where it is broken, with the file and the line's number there.
     Broken(PathBuf, Broken),
-    /// It ends with another line than it must.
-    OtherHead {
-        must: Digest,
-        is: Digest,
-    },
+    /// No line has the digest that was noted.
+    NoSuchHead(Digest),
     Empty,
 }
 
@@ -67,7 +65,7 @@ impl AuditLog {
         let outcome = verify.judge()?;
         let exit = match &outcome {
             Outcome::Whole(_) => Exit::Ok,
-            Outcome::Broken(..) | Outcome::OtherHead { .. } => Exit::Finding,
+            Outcome::Broken(..) | Outcome::NoSuchHead(_) => Exit::Finding,
             Outcome::Empty => Exit::Unknown,
         };
         if verify.json {
@@ -87,8 +85,9 @@ impl Verify {
             head: self.after,
             torn: Vec::new(),
         };
+        let mut missing = self.head;
         for path in &self.files {
-            let verified = match follow(path, whole.head)? {
+            let verified = match follow(path, whole.head, &mut missing)? {
                 Ok(verified) => verified,
                 Err(broken) => return Ok(Outcome::Broken(path.clone(), broken)),
             };
@@ -99,16 +98,20 @@ impl Verify {
             whole.follows = whole.follows.or(verified.follows);
             whole.head = verified.head.or(whole.head);
         }
-        Ok(match (whole.head, self.head) {
+        Ok(match missing {
             _ if whole.lines == 0 => Outcome::Empty,
-            (Some(is), Some(must)) if is != must => Outcome::OtherHead { must, is },
-            _ => Outcome::Whole(whole),
+            Some(head) => Outcome::NoSuchHead(head),
+            None => Outcome::Whole(whole),
         })
     }
 }
 
-/// Follows the links in one file, however long.
-fn follow(path: &Path, after: Option<Digest>) -> Result<Result<Verified, Broken>, Failure> {
+/// Follows the links in one file, however long; `missing` is none any more once a line with that digest was met.
+fn follow(
+    path: &Path,
+    after: Option<Digest>,
+    missing: &mut Option<Digest>,
+) -> Result<Result<Verified, Broken>, Failure> {
     let unreadable =
         |error: std::io::Error| Failure::caused(Exit::Configuration, path.display(), &error);
     let lines: Box<dyn BufRead> = if path == Path::new("-") {
@@ -118,9 +121,11 @@ fn follow(path: &Path, after: Option<Digest>) -> Result<Result<Verified, Broken>
     };
     let mut follower = Follower::new(after);
     for line in lines.split(b'\n') {
-        if let Err(broken) = follower.follow(&line.map_err(unreadable)?) {
+        let line = line.map_err(unreadable)?;
+        if let Err(broken) = follower.follow(&line) {
             return Ok(Err(broken));
         }
+        missing.take_if(|head| *head == Digest::of(&line));
     }
     Ok(Ok(follower.end()))
 }
@@ -151,9 +156,9 @@ fn as_text(outcome: &Outcome) -> String {
             text
         }
         Outcome::Broken(path, broken) => format!("broken: {}: {broken}\n", path.display()),
-        Outcome::OtherHead { must, is } => format!(
-            "broken: the last line has digest {is}, not {must}: lines at the end were removed, or added since\n"
-        ),
+        Outcome::NoSuchHead(head) => {
+            format!("broken: no line has the digest {head}: it and what followed it were cut off\n")
+        }
         Outcome::Empty => "could not tell: there is no line\n".to_owned(),
     }
 }
@@ -173,10 +178,9 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
             "file": path,
             "why": broken.to_string(),
         }),
-        Outcome::OtherHead { must, is } => json!({
+        Outcome::NoSuchHead(head) => json!({
             "verdict": "broken",
-            "head": is.to_string(),
-            "expected": must.to_string(),
+            "why": format!("no line has the digest {head}"),
         }),
         Outcome::Empty => json!({ "verdict": "unknown" }),
     }

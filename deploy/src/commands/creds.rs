@@ -13,6 +13,7 @@ use microbus_deploy::signer::IssueError;
 use microbus_deploy::{Jwt, Nkey, NkeyKind, Permissions, Signer};
 use microbus_wire::{Hostname, Plane};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,14 @@ pub(crate) struct Creds {
     /// What the broker's `max_control_line` is, if it is not 4096
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     max_control_line: usize,
+    /// Subscriptions that one connection may hold, if fewer than the broker allows; a service needs a few for each endpoint
+    #[arg(long, value_name = "N")]
+    max_subscriptions: Option<NonZeroU32>,
+    /// Bytes of one message that it may publish, if fewer than the broker allows
+    ///
+    /// The Go services need 131072 at least, and do not start with less.
+    #[arg(long, value_name = "BYTES")]
+    max_payload: Option<NonZeroU32>,
     /// Fail on what is only warned of otherwise: services of a bundle that cannot be found
     #[arg(long)]
     strict: bool,
@@ -103,7 +112,9 @@ impl Creds {
         };
         let signer = signer
             .map_err(|error| Failure::caused(Exit::Configuration, "the signing key", &error))?;
-        Ok(signer.with_max_control_line(self.max_control_line))
+        Ok(signer
+            .with_max_control_line(self.max_control_line)
+            .with_user_limits(self.max_subscriptions, self.max_payload))
     }
 
     fn sign(
@@ -177,17 +188,9 @@ fn plane(text: &str) -> Result<Plane, String> {
     })
 }
 
-const CALLS_HELP: &str = r#"A list of calls:
-
-  hostname: idp.bridge.acme          # not needed beside a manifest
-  calls:
-    - {host: access.token.core, endpoint: Mint}
-    - {host: billing.acme, method: POST, route: ":444/charge"}
-    - {url: "https://partner.acme/quote", method: GET}
-    - {host: "*", method: GET, route: "/data/{id}", allow_wildcard: true}
-    - {url: dynamic, allow_wildcard: true}
-  events:
-    - {host: shop.acme, event: OnSold}
-
-An endpoint or event by name needs the manifest of its host, or is one of a core service. A service without a manifest
-that serves port 666 says trust_root: true."#;
+const CALLS_HELP: &str = concat!(
+    "A list of calls:\n\n",
+    include_str!("../../samples/calls.yaml"),
+    "\nAn endpoint or event by name needs the manifest of its host, or is one of a core service. A service without a \
+     manifest\nthat serves port 666 says trust_root: true."
+);

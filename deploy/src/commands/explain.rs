@@ -1,21 +1,22 @@
 //! `explain`: why a verifier or the broker refuses.
 
+use super::at_bus::{AtBus, block_on, user};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::input;
+use crate::files;
+use crate::output::{print, print_json};
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
-use microbus_deploy::explain::grants::{Grants, explain_without_grants};
 use microbus_deploy::explain::login::Login;
+use microbus_deploy::explain::subject::{Grants, explain_without_grants};
 use microbus_deploy::explain::{
     Explanation, Input, KeySets, Line, Published, Surface, Verdict, token,
 };
-use microbus_deploy::{Credentials, Jwt, Reason, date};
-use serde_json::json;
-use std::io::Write as _;
+use microbus_deploy::{Jwt, Reason, date, survey};
+use microbus_token::Issuer;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use zeroize::Zeroizing;
 
 /// Say why a token, a subject or a login is refused, and what to do
 ///
@@ -27,7 +28,7 @@ use zeroize::Zeroizing;
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Explain {
     /// JWK Set of the issuer that the token names, saved from its :888/jwks
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "nats")]
     jwks: Option<PathBuf>,
     /// JWK Set of the other issuer, to tell whether the key is one of its
     #[arg(long, value_name = "FILE")]
@@ -35,9 +36,11 @@ pub(crate) struct Explain {
     /// Judge the token as an ingress does, which takes bearer tokens only
     #[arg(long)]
     edge: bool,
-    /// Credentials of the process that was refused
+    /// Credentials: for a line of a log those of the process that was refused, to ask the issuers those of any service
     #[arg(long, value_name = "FILE")]
     creds: Option<PathBuf>,
+    #[command(flatten)]
+    bus: AtBus,
     /// JWT of the account, as the broker has it
     #[arg(long, value_name = "FILE")]
     account_jwt: Option<PathBuf>,
@@ -70,7 +73,7 @@ impl Explain {
             print(&text)?;
             return Ok(Exit::Ok);
         }
-        let text = input::text(Path::new("-"))?;
+        let text = files::read_text(Path::new("-"))?;
         let explanation = match Input::of(&text) {
             Input::Token(token) => self.token(token, now)?,
             Input::Line(line) => self.line(&line, date::unix(now))?,
@@ -81,11 +84,11 @@ impl Explain {
                 ));
             }
         };
-        print(&if self.json {
-            as_json(&explanation)
+        if self.json {
+            print_json(&as_json(&explanation))?;
         } else {
-            as_text(&explanation)
-        })?;
+            print(&as_text(&explanation))?;
+        }
         Ok(match explanation.verdict {
             Verdict::Accepted => Exit::Ok,
             Verdict::Refused(Reason::LoginRefused) | Verdict::Unknown => Exit::Unknown,
@@ -94,8 +97,7 @@ impl Explain {
     }
 
     fn token(&self, token: &str, now: SystemTime) -> Result<Explanation, Failure> {
-        let own = self.jwks.as_deref().map(published).transpose()?;
-        let other = self.other_jwks.as_deref().map(published).transpose()?;
+        let (own, other) = self.published(token)?;
         let sets = KeySets {
             own: own.as_ref(),
             other: other.as_ref(),
@@ -106,6 +108,36 @@ impl Explain {
             Surface::Bus
         };
         Ok(token::explain(token, sets, surface, now))
+    }
+
+    /// Returns the JWK Set of the issuer that the token names, and that of the other one, as far as they can be had.
+    fn published(&self, token: &str) -> Result<(Option<Published>, Option<Published>), Failure> {
+        let Some(issuer) = token::issuer(token).filter(|_| self.bus.nats.is_some()) else {
+            let own = self.jwks.as_deref().map(published).transpose()?;
+            let other = self.other_jwks.as_deref().map(published).transpose()?;
+            return Ok((own, other));
+        };
+        let other = match issuer {
+            Issuer::Access => Issuer::Bearer,
+            Issuer::Bearer => Issuer::Access,
+        };
+        block_on(async {
+            let Some(connector) = self.bus.connect(self.creds.as_deref()).await? else {
+                return Ok((None, None));
+            };
+            let own = survey::survey(&connector, issuer).await;
+            // Only to tell whether the key is one of its: it may be away.
+            let other = survey::published(&connector, other).await.ok();
+            connector.connection().close().await;
+            let host = issuer.host();
+            let own = own.map_err(|error| {
+                Failure::new(
+                    Exit::Unknown,
+                    format!("{host} did not tell its keys: {error}"),
+                )
+            })?;
+            Ok((Some(own), other))
+        })
     }
 
     fn line(&self, line: &Line, now: i64) -> Result<Explanation, Failure> {
@@ -121,7 +153,7 @@ impl Explain {
             let grants = Grants::of(&user(creds)?);
             return Ok(grants.explain(*verb, subject, queue.as_deref()));
         }
-        let read = |path: &Option<PathBuf>| path.as_deref().map(input::text).transpose();
+        let read = |path: &Option<PathBuf>| path.as_deref().map(files::read_text).transpose();
         let (credentials, account) = (read(&self.creds)?, read(&self.account_jwt)?);
         let operator = self.operator_jwt.as_deref().map(jwt).transpose()?;
         let login = Login {
@@ -137,20 +169,12 @@ impl Explain {
 }
 
 fn published(path: &Path) -> Result<Published, Failure> {
-    let json = input::text(path)?;
+    let json = files::read_text(path)?;
     Ok(Published::read(path.display().to_string(), json.as_bytes()))
 }
 
-fn user(path: &Path) -> Result<Jwt, Failure> {
-    let text: Zeroizing<String> = input::text(path)?;
-    let unusable =
-        |error: &dyn std::error::Error| Failure::caused(Exit::Configuration, path.display(), error);
-    let credentials = Credentials::parse(&text).map_err(|error| unusable(&error))?;
-    Jwt::read(credentials.jwt()).map_err(|error| unusable(&error))
-}
-
 fn jwt(path: &Path) -> Result<Jwt, Failure> {
-    Jwt::read(&input::text(path)?)
+    Jwt::read(&files::read_text(path)?)
         .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
 }
 
@@ -170,26 +194,19 @@ fn as_text(explanation: &Explanation) -> String {
     text
 }
 
-fn as_json(explanation: &Explanation) -> String {
+fn as_json(explanation: &Explanation) -> Value {
     let (verdict, code) = match explanation.verdict {
         Verdict::Refused(reason) => ("refused", Some(reason.code())),
         Verdict::Accepted => ("accepted", None),
         Verdict::Unknown => ("unknown", None),
     };
-    let json = json!({
+    json!({
         "verdict": verdict,
         "code": code,
         "why": explanation.why,
         "do": explanation.remedy,
         "facts": explanation.facts,
-    });
-    format!("{json:#}\n")
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Failure::caused(Exit::Internal, "writing to standard output", &error))
+    })
 }
 
 fn moment(seconds: i64) -> SystemTime {

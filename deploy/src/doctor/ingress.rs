@@ -4,12 +4,9 @@
 
 use super::certificate::{self, Judged};
 use super::{Check, Finding};
-use crate::broker::tls;
+use crate::http::{self, Answer};
 use microbus_bus::Artifacts;
 use std::time::{Duration, SystemTime};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 use url::Url;
 
 pub(super) const TLS: Check = Check {
@@ -94,61 +91,8 @@ async fn hides(url: &Url, artifacts: &Artifacts) -> Finding {
     )
 }
 
-struct Answer {
-    status: u16,
-    certificate: Vec<u8>,
-}
-
 async fn get(url: &Url, path: &str, artifacts: &Artifacts) -> Result<Answer, String> {
-    let host = url.host_str().ok_or("no host")?.to_owned();
-    let port = url.port_or_known_default().ok_or("no port")?;
-    let asking = async {
-        let plain = TcpStream::connect((host.as_str(), port))
-            .await
-            .map_err(|error| error.to_string())?;
-        if url.scheme() != "https" {
-            let status = status_of(plain, &host, path).await?;
-            return Ok(Answer {
-                status,
-                certificate: Vec::new(),
-            });
-        }
-        let encrypted = tls::handshake(plain, &host, artifacts)
-            .await
-            .map_err(|error| error.to_string())?;
-        let certificate = tls::certificate(&encrypted).unwrap_or_default();
-        let status = status_of(encrypted, &host, path).await?;
-        Ok(Answer {
-            status,
-            certificate,
-        })
-    };
-    timeout(PATIENCE, asking)
-        .await
-        .map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))?
-}
-
-async fn status_of(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    host: &str,
-    path: &str,
-) -> Result<u16, String> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    let mut line = Vec::new();
-    let exchange = async {
-        stream.write_all(request.as_bytes()).await?;
-        stream.flush().await?;
-        (&mut stream)
-            .take(LONGEST_STATUS_LINE)
-            .read_to_end(&mut line)
-            .await
-    };
-    exchange.await.map_err(|error| error.to_string())?;
-    let line = String::from_utf8_lossy(&line);
-    let status = line
-        .strip_prefix("HTTP/1.")
-        .and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
-    status.ok_or_else(|| "whoever listens there speaks no HTTP".to_owned())
+    http::get(url, path, "", artifacts, PATIENCE).await
 }
 
 /// Each internal port once, and both ways to write a port that a careless mapping takes for another path.
@@ -161,4 +105,3 @@ const INTERNAL: [&str; 6] = [
     "/foreman.core:444/x",
 ];
 const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST_STATUS_LINE: u64 = 64;

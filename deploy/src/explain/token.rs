@@ -59,6 +59,20 @@ impl Published {
         Self { replicas, ..self }
     }
 
+    /// Returns the set, which may be empty.
+    ///
+    /// # Errors
+    /// The [`Reason`] for which no verifier takes a key of it.
+    pub fn set(&self) -> Result<&JwkSet, Reason> {
+        self.set.as_ref().map_err(jwk_set::broken)
+    }
+
+    /// Returns what each replica publishes by itself, where it was asked.
+    #[must_use]
+    pub fn replicas(&self) -> &[Replica] {
+        &self.replicas
+    }
+
     fn key(&self, id: &KeyId) -> Option<&VerifyingKey> {
         self.set.as_ref().ok()?.get(id)
     }
@@ -133,7 +147,7 @@ fn find<'a>(
     own: &'a Published,
     other: Option<&Published>,
 ) -> Result<&'a VerifyingKey, Reason> {
-    let set = own.set.as_ref().map_err(jwk_set::broken)?;
+    let set = own.set()?;
     if let Some(key) = set.get(id) {
         return Ok(key);
     }

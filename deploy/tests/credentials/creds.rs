@@ -126,6 +126,36 @@ func main() { app.Add(httpingress.NewService(), billing.NewService()); app.Run()
 }
 
 #[test]
+fn an_earlier_credential_declares_the_calls_of_a_bundle() {
+    let desk = Desk::with_accounts();
+    desk.write(
+        "bank.yaml",
+        "{hostname: bank.acme, calls: [{host: shop.acme, route: /pay}]}",
+    );
+    desk.creds("--calls bank.yaml --out old").succeeded();
+    desk.write("bank/manifest.yaml", "general: {hostname: bank.acme}");
+    desk.creds("--manifests bank")
+        .failed(1, &["bank.acme does not declare"]);
+    desk.creds("--manifests bank --from-creds old/bank.acme_nats.creds")
+        .succeeded();
+    let user = desk.user("creds/bank.acme_nats.creds");
+    assert_eq!(
+        user.strings(&["pub", "allow"])[2..],
+        ["microbus.safe.443.bank_acme.shop_acme.*.*.pay"]
+    );
+}
+
+#[test]
+fn the_sample_of_calls_is_one() {
+    let desk = Desk::with_accounts();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/calls.yaml");
+    let said = desk
+        .creds(&format!("--calls {sample} --dry-run"))
+        .succeeded();
+    assert_eq!(said.stdout.lines().count(), 1 + 7 + 4, "{}", said.stdout);
+}
+
+#[test]
 fn what_a_bundle_adds_beyond_its_module_is_named() {
     let desk = Desk::with_accounts();
     desk.write(
@@ -225,6 +255,24 @@ fn credentials_end_when_they_should() {
         desk.creds(&format!("{ISSUERS} --expiration={wrong}"))
             .failed(2, &["duration"]);
     }
+}
+
+#[test]
+fn a_user_is_bounded_as_it_is_told_and_not_at_all_otherwise() {
+    let desk = Desk::with_accounts();
+    let limits = |arguments: &str| {
+        desk.creds(&format!("{ISSUERS} {arguments}")).succeeded();
+        let user = desk.user("creds/access.token.core_nats.creds");
+        ["subs", "payload", "data"].map(|member| user.nats[member].as_i64())
+    };
+    assert_eq!(limits(""), [Some(-1), Some(-1), Some(-1)]);
+    assert_eq!(
+        limits("--max-subscriptions 50 --max-payload 131072"),
+        [Some(50), Some(131_072), Some(-1)]
+    );
+    // To a server 0 is a real zero, with which nobody can do anything.
+    desk.creds(&format!("{ISSUERS} --max-payload 0"))
+        .failed(2, &["--max-payload"]);
 }
 
 #[test]
