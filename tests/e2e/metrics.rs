@@ -149,3 +149,52 @@ async fn a_forged_actor_and_a_lost_broker_are_counted() {
     assert_eq!(value(&text, failures, &["reason=\"signature\""]), 1.0);
     assert_eq!(value(&text, "microbus_token_ready", &[]), 0.0);
 }
+
+#[tokio::test]
+async fn key_sets_exchanges_and_spent_budgets_are_counted() {
+    let bus = Bus::start().await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        .with_variable("MICROBUS_ADMIN", "0");
+    let (first, second) = (setup.start(), setup.start());
+    let admin = admin_address(&first).await;
+    first.until_logged("Serving").await;
+    second.until_logged("Serving").await;
+    second.ask_to_stop();
+    second.until_logged("Shutdown").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    caller.get(HOST, 888, "/jwks").await;
+    let no_time = [("Microbus-Time-Budget", "1ms")];
+    let late = caller.call("POST", HOST, 666, "/mint", &no_time, b"").await;
+    assert_eq!(late.response().status(), 408);
+    metrics_until(&admin, |text| {
+        let exchanges = "microbus_token_exchanges_total";
+        value(text, "microbus_token_jwks_served_total", &[]) == 1.0
+            && value(text, "microbus_token_budget_exhausted_total", &[]) == 1.0
+            && value(text, exchanges, &["result=\"ok\""]) >= 1.0
+            && value(text, "microbus_token_verifiers", &["state=\"warm\""]) >= 1.0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_broker_refuses_an_issuer_is_counted_and_logged() {
+    let bus = Bus::start().await;
+    // Credentials of one plane open no other.
+    let setup = bus
+        .issuer(Product::BEARER_TOKEN)
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        .with_variable("MICROBUS_PLANE", "other")
+        .with_variable("MICROBUS_ADMIN", "0");
+    let issuer = setup.start();
+    let admin = admin_address(&issuer).await;
+    let line = issuer
+        .until_logged("The broker refused us for lack of permission")
+        .await;
+    assert!(line.contains("ERROR"), "{line}");
+    metrics_until(&admin, |text| {
+        value(text, "microbus_token_permission_violations_total", &[]) > 0.0
+    })
+    .await;
+}

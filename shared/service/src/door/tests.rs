@@ -260,7 +260,10 @@ async fn it_is_alive_from_the_start_and_ready_while_it_serves() {
     assert_eq!(bench.send("GET /healthz", &[], "").await.0, 200);
     let (status, body) = bench.send("GET /readyz", &[], "").await;
     assert_eq!(status, 503);
-    assert_eq!(body, "{\"ready\":false,\"reason\":\"starting\"}\n");
+    assert_eq!(
+        body,
+        "{\"ready\":false,\"reason\":\"starting: connects to the broker\"}\n"
+    );
     bench.health.enter(Phase::Serving);
     assert_eq!(bench.send("GET /readyz", &[], "").await.0, 200);
 }
