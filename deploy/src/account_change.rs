@@ -13,6 +13,7 @@ use thiserror::Error;
 /// The JWT of an account as the broker serves it, open for changes.
 #[derive(Clone, Debug)]
 pub struct AccountChange {
+    compact: String,
     served: Jwt,
     jwt: Jwt,
 }
@@ -23,12 +24,23 @@ impl AccountChange {
     /// # Errors
     /// [`ChangeError::Jwt`] when it is no JWT, [`ChangeError::NoAccount`] when it is somebody else's.
     pub fn of(served: &str) -> Result<Self, ChangeError> {
-        let served = Jwt::read(served)?;
+        let compact = served.trim().to_owned();
+        let served = Jwt::read(&compact)?;
         if served.kind() != Some(NkeyKind::Account) {
             return Err(ChangeError::NoAccount { found: served.sub });
         }
         let jwt = served.clone();
-        Ok(Self { served, jwt })
+        Ok(Self {
+            compact,
+            served,
+            jwt,
+        })
+    }
+
+    /// Returns the JWT that is served, as it was read.
+    #[must_use]
+    pub fn served(&self) -> &str {
+        &self.compact
     }
 
     /// Returns the account's public key.
@@ -79,7 +91,7 @@ impl AccountChange {
     /// # Errors
     /// [`ChangeError::Shape`] when the served list is none.
     pub fn add_signing_key(&mut self, key: &str) -> Result<(), ChangeError> {
-        let keys = self.signing_keys()?;
+        let keys = self.listed_signers()?;
         if !keys.iter().any(|listed| key_of(listed) == Some(key)) {
             keys.push(key.into());
         }
@@ -91,7 +103,7 @@ impl AccountChange {
     /// # Errors
     /// [`ChangeError::NotListed`] when it signs nobody.
     pub fn remove_signing_key(&mut self, key: &str) -> Result<(), ChangeError> {
-        let keys = self.signing_keys()?;
+        let keys = self.listed_signers()?;
         let before = keys.len();
         keys.retain(|listed| key_of(listed) != Some(key));
         if keys.len() == before {
@@ -168,7 +180,7 @@ impl AccountChange {
         Ok(())
     }
 
-    fn signing_keys(&mut self) -> Result<&mut Vec<Value>, ChangeError> {
+    fn listed_signers(&mut self) -> Result<&mut Vec<Value>, ChangeError> {
         let keys = self
             .jwt
             .nats
@@ -215,14 +227,6 @@ pub fn revoked_until(account: &Jwt, user: &str) -> Option<i64> {
     let revocations = revocations(account);
     let of = |name: &str| revocations.get(name).copied();
     of(user).max(of(EVERYBODY))
-}
-
-/// Returns the keys that may sign users of an account besides its identity.
-#[must_use]
-pub fn signing_keys(account: &Jwt) -> Vec<String> {
-    let list = account.nats.get(SIGNING_KEYS).and_then(Value::as_array);
-    let keys = list.into_iter().flatten();
-    keys.filter_map(key_of).map(str::to_owned).collect()
 }
 
 /// The user that stands for all of them in a list of revocations.

@@ -3,6 +3,7 @@
 //! Source: spec: deploy 5.4, 6.2, 8.
 
 pub mod server;
+pub mod service;
 pub mod session;
 pub mod system;
 pub mod tls;

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha512_256};
+use std::num::NonZeroU32;
 use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
@@ -91,6 +92,18 @@ impl UserClaims {
             r#type: "user",
             version: VERSION,
         }
+    }
+
+    /// Bounds the subscriptions of a connection and the bytes of a message; `None` is no bound but the server's.
+    pub(crate) fn with_limits(
+        mut self,
+        subscriptions: Option<NonZeroU32>,
+        payload: Option<NonZeroU32>,
+    ) -> Self {
+        let limit = |bound: Option<NonZeroU32>| bound.map_or(UNLIMITED, |bound| bound.get().into());
+        self.subs = limit(subscriptions);
+        self.payload = limit(payload);
+        self
     }
 }
 

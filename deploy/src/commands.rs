@@ -1,16 +1,22 @@
 //! The verbs of the command line, a file each.
 
+mod as_operator;
+mod at_broker;
 mod at_bus;
 mod audit;
 mod audit_log;
 mod completions;
 mod creds;
 mod diff;
+mod doctor;
 mod explain;
 mod init;
 mod inspect;
 mod keys;
 mod man;
+mod mint;
+mod revoke;
+mod up;
 mod warm_ingress;
 
 use crate::exit::Exit;
@@ -25,11 +31,15 @@ pub(crate) enum Command {
     Completions(completions::Completions),
     Creds(Box<creds::Creds>),
     Diff(diff::Diff),
+    Doctor(Box<doctor::Doctor>),
     Explain(explain::Explain),
     Init(Box<init::Init>),
     Inspect(inspect::Inspect),
     Keys(keys::Keys),
     Man(man::Man),
+    Mint(mint::Mint),
+    Revoke(revoke::Revoke),
+    Up(up::Up),
     WarmIngress(warm_ingress::WarmIngress),
 }
 
@@ -45,11 +55,15 @@ impl Command {
             Self::Completions(completions) => completions.run(),
             Self::Creds(creds) => creds.run(),
             Self::Diff(diff) => diff.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Explain(explain) => explain.run(),
             Self::Init(init) => init.run(),
             Self::Inspect(inspect) => inspect.run(),
             Self::Keys(keys) => keys.run(),
             Self::Man(man) => man.run(),
+            Self::Mint(mint) => mint.run(),
+            Self::Revoke(revoke) => revoke.run(),
+            Self::Up(up) => up.run(),
             Self::WarmIngress(warm_ingress) => warm_ingress.run(),
         }
     }

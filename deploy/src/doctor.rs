@@ -30,7 +30,6 @@ mod nats_url;
 mod place;
 mod plane;
 mod plane_running;
-pub(crate) mod probe;
 mod runbook;
 mod secrets_modes;
 mod seeds;

@@ -32,6 +32,7 @@
 pub mod account;
 pub mod account_change;
 pub mod audit;
+pub mod bearer_key;
 pub mod bootstrap;
 pub mod broker;
 pub mod bundle;

@@ -90,7 +90,7 @@ impl<'a> Cluster<'a> {
             })
     }
 
-    /// Signs nothing and believes nothing: checks `signed`, sends it to every server, and asks each which JWT it uses.
+    /// Checks `signed`, sends it to every server, and asks each which JWT it uses.
     ///
     /// Where no resolver keeps accounts the servers get it into their memory.
     ///
@@ -120,12 +120,14 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// Counts the servers that use `signed`, waiting a moment for those that do not yet.
+    /// Counts the servers that use `signed`, or will once somebody needs it, waiting a moment for the others.
     async fn using(&self, account: &str, signed: &str) -> Result<usize, SystemError> {
         let mut using = 0;
         for _ in 0..ATTEMPTS {
+            let kept = self.system.kept_account(account).await?;
+            let kept = kept.as_deref() == Some(signed);
             let in_use = self.system.accounts_in_use(account).await?;
-            let uses = |jwt: &&Option<String>| jwt.as_deref() == Some(signed);
+            let uses = |jwt: &&Option<String>| jwt.as_ref().map_or(kept, |jwt| jwt == signed);
             using = in_use.iter().filter(uses).count();
             if using == self.servers.len() {
                 break;
@@ -143,8 +145,13 @@ fn trusted_by(server: &ServerReport) -> Vec<String> {
     operators
         .filter_map(|operator| Jwt::read(operator.as_str()?).ok())
         .flat_map(|operator| {
-            let signing_keys = crate::account_change::signing_keys(&operator);
-            std::iter::once(operator.sub).chain(signing_keys)
+            let mut keys: Vec<_> = operator
+                .signing_keys()
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            keys.push(operator.sub);
+            keys
         })
         .collect()
 }
@@ -160,7 +167,9 @@ pub enum PushError {
     System(#[from] SystemError),
     /// There is nothing to change.
     #[error(
-        "no server has a JWT of the account {account} that an operator it trusts has signed; check the account's public key"
+        "no server serves a JWT of the account {account} that an operator it trusts has signed; check the public key. \
+         A broker with a MEMORY or URL resolver serves accounts of connected clients only: have a service of the account \
+         connected, or change its configuration"
     )]
     Unknown {
         /// The account.

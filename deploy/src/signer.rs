@@ -6,6 +6,7 @@ use crate::jwt::Jwt;
 use crate::nkey::{Nkey, NkeyError, NkeyKind};
 use crate::permissions::Permissions;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::SystemTime;
 use thiserror::Error;
 
@@ -15,6 +16,8 @@ pub struct Signer<'a> {
     key: &'a Nkey,
     account: String,
     max_jwt: usize,
+    max_subscriptions: Option<NonZeroU32>,
+    max_payload: Option<NonZeroU32>,
 }
 
 impl<'a> Signer<'a> {
@@ -23,6 +26,8 @@ impl<'a> Signer<'a> {
             key,
             account,
             max_jwt: MAX_JWT,
+            max_subscriptions: None,
+            max_payload: None,
         }
     }
 
@@ -76,6 +81,22 @@ impl<'a> Signer<'a> {
         }
     }
 
+    /// Bounds what one connection of a user may hold: its subscriptions, and the bytes of each message that it publishes.
+    ///
+    /// The server's own bounds hold beside these; `None` is no other.
+    #[must_use]
+    pub fn with_user_limits(
+        self,
+        max_subscriptions: Option<NonZeroU32>,
+        max_payload: Option<NonZeroU32>,
+    ) -> Self {
+        Self {
+            max_subscriptions,
+            max_payload,
+            ..self
+        }
+    }
+
     /// Returns the public key of the account.
     #[must_use]
     pub fn account(&self) -> &str {
@@ -109,7 +130,8 @@ impl<'a> Signer<'a> {
             permissions.publish().to_vec(),
             permissions.subscribe().to_vec(),
             signed_by_another.then(|| self.account.clone()),
-        );
+        )
+        .with_limits(self.max_subscriptions, self.max_payload);
         let jwt = claims::sign(&body, name, user, self.key, expires, now)?;
         if jwt.len() > self.max_jwt {
             return Err(IssueError::TooLong(TooLong {

@@ -1,31 +1,14 @@
 //! What the replicas of an issuer publish now, asked over the bus as any service may ask.
 
-use crate::Jwt;
-use crate::doctor::probe;
 use crate::explain::metrics::{jwk_sets_served, keys_since};
 use crate::explain::{Published, Replica};
 use bytes::Bytes;
-use microbus_bus::{Artifacts, Connector, Outgoing};
+use microbus_bus::{Connector, Outgoing};
 use microbus_token::{Issuer, JwkSet, KeyId};
 use microbus_wire::header::FROM_ID;
 use microbus_wire::{Address, Method};
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// Connects with the credentials file at `path`, whose JWT is `jwt`, as the service that it is for.
-///
-/// # Errors
-/// A sentence for the operator, when the broker is not there or refuses it.
-pub async fn connect(
-    servers: &str,
-    artifacts: &Artifacts,
-    path: &Path,
-    jwt: &Jwt,
-) -> Result<Arc<Connector>, String> {
-    probe::connect(servers, artifacts, path, jwt).await
-}
 
 /// Asks for the JWK Set of an issuer, as a verifier does.
 ///

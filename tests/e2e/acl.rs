@@ -29,12 +29,12 @@ struct Holder {
 #[tokio::test]
 async fn every_credential_reaches_what_it_grants_and_nothing_else() {
     let desk = Desk::new();
-    desk.run("init ops --listen 127.0.0.1:0").succeeded();
+    desk.type_line("init ops --listen 127.0.0.1:0").succeeded();
     desk.write("login.yaml", CALLS);
     desk.write("quiet.yaml", "hostname: quiet.acme\n");
     let hosts: Vec<_> = Presets::built_in().unwrap().hosts().collect();
     let signer = "--signing-key ops/account-sk.nk --account-jwt ops/account.jwt";
-    desk.run(&format!(
+    desk.type_line(&format!(
         "creds {signer} --service {} --calls login.yaml,quiet.yaml",
         hosts.join(",")
     ))

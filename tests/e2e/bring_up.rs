@@ -13,9 +13,10 @@ const SIGNER: &str = "--signing-key ops/account-sk.nk --account-jwt ops/account.
 
 fn initialized(arguments: &str) -> Desk {
     let desk = Desk::new();
-    desk.run(&format!("init ops --listen 127.0.0.1:0 {arguments}"))
+    desk.type_line(&format!("init ops --listen 127.0.0.1:0 {arguments}"))
         .succeeded();
-    desk.run(&format!("creds {ISSUERS} {SIGNER}")).succeeded();
+    desk.type_line(&format!("creds {ISSUERS} {SIGNER}"))
+        .succeeded();
     desk
 }
 
@@ -69,9 +70,9 @@ async fn a_server_with_its_accounts_in_memory_lets_the_issuers_in_and_nobody_els
 #[tokio::test]
 async fn identities_may_sign_themselves() {
     let desk = Desk::new();
-    desk.run("init ops --listen 127.0.0.1:0 --no-signing-keys")
+    desk.type_line("init ops --listen 127.0.0.1:0 --no-signing-keys")
         .succeeded();
-    desk.run(&format!("creds {ISSUERS} --signing-key ops/account.nk"))
+    desk.type_line(&format!("creds {ISSUERS} --signing-key ops/account.nk"))
         .succeeded();
     let server = started(&desk).await;
     let credentials = desk.read("creds/access.token.core_nats.creds");
@@ -123,9 +124,10 @@ async fn a_server_with_certificates_speaks_nothing_else() {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     desk.write("cert.pem", made.cert.pem());
     desk.write("key.pem", made.signing_key.serialize_pem());
-    desk.run("init ops --listen 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem")
+    desk.type_line("init ops --listen 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem")
         .succeeded();
-    desk.run(&format!("creds {ISSUERS} {SIGNER}")).succeeded();
+    desk.type_line(&format!("creds {ISSUERS} {SIGNER}"))
+        .succeeded();
     let server = started(&desk).await;
     let credentials = desk.read("creds/access.token.core_nats.creds");
     let refused = connect(&server.url(), &credentials).await;
@@ -169,7 +171,7 @@ async fn both_issuers_serve_with_what_was_made() {
         "tester.yaml",
         "hostname: tester.acme\ncalls: [{host: access.token.core, endpoint: Mint}]\n",
     );
-    desk.run(&format!("creds --calls tester.yaml {SIGNER}"))
+    desk.type_line(&format!("creds --calls tester.yaml {SIGNER}"))
         .succeeded();
     let server = started(&desk).await;
     let file = "access.token.core_nats.creds";

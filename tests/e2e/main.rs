@@ -31,6 +31,8 @@ mod mint;
 mod observability;
 #[cfg(feature = "packaging-tests")]
 mod packaging;
+#[cfg(feature = "browser-tests")]
+mod page;
 mod policy;
 #[cfg(feature = "prometheus-tests")]
 mod prometheus;
@@ -38,6 +40,7 @@ mod readme;
 mod reconnect;
 mod replay;
 mod replicas;
+mod revocation;
 mod rotation;
 mod samples;
 mod secrets;

@@ -20,6 +20,7 @@ pub struct Caller {
     echo: Mutex<async_nats::Subscriber>,
     violations: Mutex<mpsc::UnboundedReceiver<String>>,
     connections: watch::Receiver<usize>,
+    losses: watch::Receiver<usize>,
     last_message: AtomicU32,
 }
 
@@ -50,6 +51,7 @@ impl Caller {
     ) -> Result<Self, ConnectErrorKind> {
         let (sender, violations) = mpsc::unbounded_channel();
         let (connected, connections) = watch::channel(0);
+        let (lost, losses) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .reconnect_delay_callback(|_| Duration::from_millis(10))
             .subscription_capacity(SUBSCRIPTION_CAPACITY)
@@ -58,8 +60,8 @@ impl Caller {
                     Event::Connected => connected.send_modify(|count: &mut usize| *count += 1),
                     // Nobody listens once the caller is gone.
                     Event::ServerError(ServerError::Other(text)) => drop(sender.send(text)),
-                    Event::Disconnected
-                    | Event::LameDuckMode
+                    Event::Disconnected => lost.send_modify(|count: &mut usize| *count += 1),
+                    Event::LameDuckMode
                     | Event::Draining
                     | Event::Closed
                     | Event::SlowConsumer(_)
@@ -92,6 +94,7 @@ impl Caller {
             echo: Mutex::new(echo),
             violations: Mutex::new(violations),
             connections,
+            losses,
             last_message: AtomicU32::new(0),
         })
     }
@@ -146,6 +149,13 @@ impl Caller {
         let enough = connections.wait_for(|connections| *connections >= count);
         let arrived = tokio::time::timeout(PATIENCE, enough).await.is_ok();
         assert!(arrived, "{} did not connect {count} times", self.host);
+    }
+
+    /// Waits until this caller has lost its connection, for the first time.
+    pub async fn until_disconnected(&self) {
+        let mut losses = self.losses.clone();
+        let lost = tokio::time::timeout(PATIENCE, losses.wait_for(|losses| *losses > 0));
+        assert!(lost.await.is_ok(), "{} stays connected", self.host);
     }
 
     /// Returns a message id that this caller has not used.

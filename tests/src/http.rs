@@ -21,7 +21,7 @@ impl HttpAnswer {
     }
 }
 
-/// Sends a request to `address` with `Host` and these headers, and reads the answer to the end of the connection.
+/// Sends a request to `address` with `Host` and these headers, and reads the answer to its end, or to that of the connection.
 pub async fn exchange(
     address: &str,
     method_and_path: &str,
@@ -39,9 +39,9 @@ pub async fn exchange(
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(text.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
+        let mut answer = Vec::new();
+        while !is_whole(&answer) && stream.read_buf(&mut answer).await? > 0 {}
+        Ok::<_, std::io::Error>(String::from_utf8(answer).expect("an answer is text"))
     };
     let answer = tokio::time::timeout(PATIENCE, exchange)
         .await
@@ -53,4 +53,18 @@ pub async fn exchange(
         status: status.expect("a status line has a status"),
         body: body.to_owned(),
     }
+}
+
+/// Tells whether an answer has all that its `Content-Length` announces; without one it never has.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return false;
+    };
+    let (head, rest) = answer.split_at(end);
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
+    length.is_some_and(|length| rest.len() >= length + 4)
 }

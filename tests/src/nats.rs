@@ -89,6 +89,16 @@ impl NatsServer {
         self.monitor
     }
 
+    /// Waits until the server listens for others of its cluster, and returns where.
+    pub async fn route_address(&self) -> SocketAddr {
+        let line = self.log().line(ROUTES, PATIENCE).await;
+        let line = line.unwrap_or_else(|| panic!("no cluster:\n{}", self.log().text()));
+        let address = line.split(ROUTES).nth(1).map(str::trim);
+        address
+            .and_then(|address| address.parse().ok())
+            .expect("the server logs where it listens")
+    }
+
     /// Returns what the server logged since it was started last.
     #[must_use]
     pub fn log(&self) -> crate::log::Log {
@@ -183,4 +193,5 @@ async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     (child, address, logged_after("Starting http monitor on "))
 }
 
+const ROUTES: &str = "Listening for route connections on ";
 const CONFIG: &str = "nats-server.conf";

@@ -14,11 +14,11 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 /// Returns the JWT of an account as another tool would write it, with members that we do not know.
-fn served(nats: Value) -> String {
+fn served(mut nats: Value) -> String {
     let account = Account::new("bus", key(NkeyKind::Account, 1)).unwrap();
     let operator = Operator::new("acme", key(NkeyKind::Operator, 2)).unwrap();
     let mut jwt = Jwt::read(&operator.sign_account(&account, at(100)).unwrap()).unwrap();
-    jwt.nats.extend(nats.as_object().unwrap().clone());
+    jwt.nats.append(nats.as_object_mut().unwrap());
     claims::sign_again(&jwt, &key(NkeyKind::Operator, 2), at(100)).unwrap()
 }
 
@@ -130,11 +130,11 @@ fn signing_keys_come_and_go_whether_plain_or_scoped() {
     change.add_signing_key(&new).unwrap();
     change.add_signing_key(&scoped).unwrap();
     assert_eq!(
-        signing_keys(&change.jwt),
+        change.jwt.signing_keys(),
         [plain.clone(), scoped.clone(), new.clone()]
     );
     change.remove_signing_key(&scoped).unwrap();
-    assert_eq!(signing_keys(&change.jwt), [plain, new]);
+    assert_eq!(change.jwt.signing_keys(), [plain, new]);
     assert!(matches!(
         change.remove_signing_key(&scoped),
         Err(ChangeError::NotListed { .. })
@@ -153,7 +153,7 @@ fn a_new_account_keeps_the_limits_and_no_revocation() {
         (jwt.sub.as_str(), jwt.name.as_str()),
         (identity.as_str(), "bus")
     );
-    assert_eq!(signing_keys(&jwt), [signer]);
+    assert_eq!(jwt.signing_keys(), [signer]);
     assert_eq!((revocations(&jwt).len(), &jwt.nats["x"]), (0, &json!(1)));
     assert_eq!(jwt.nats["limits"]["conn"], -1);
 }

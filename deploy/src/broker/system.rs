@@ -102,7 +102,7 @@ impl System {
     }
 
     /// Returns the JWT of `account` that each server *uses*, which is not always the one that its resolver has kept; `None`
-    /// for a server that has none.
+    /// for a server that has not needed it yet.
     ///
     /// # Errors
     /// [`SystemError`].

@@ -13,6 +13,7 @@ use microbus_deploy::signer::IssueError;
 use microbus_deploy::{Jwt, Nkey, NkeyKind, Permissions, Signer};
 use microbus_wire::{Hostname, Plane};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +55,14 @@ pub(crate) struct Creds {
     /// What the broker's `max_control_line` is, if it is not 4096
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     max_control_line: usize,
+    /// Subscriptions that one connection may hold, if fewer than the broker allows; a service needs a few for each endpoint
+    #[arg(long, value_name = "N")]
+    max_subscriptions: Option<NonZeroU32>,
+    /// Bytes of one message that it may publish, if fewer than the broker allows
+    ///
+    /// The Go services need 131072 at least, and do not start with less.
+    #[arg(long, value_name = "BYTES")]
+    max_payload: Option<NonZeroU32>,
     /// Fail on what is only warned of otherwise: services of a bundle that cannot be found
     #[arg(long)]
     strict: bool,
@@ -103,7 +112,9 @@ impl Creds {
         };
         let signer = signer
             .map_err(|error| Failure::caused(Exit::Configuration, "the signing key", &error))?;
-        Ok(signer.with_max_control_line(self.max_control_line))
+        Ok(signer
+            .with_max_control_line(self.max_control_line)
+            .with_user_limits(self.max_subscriptions, self.max_payload))
     }
 
     fn sign(

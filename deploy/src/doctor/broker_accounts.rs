@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check {
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) account: String,
-    /// What each server uses.
+    /// What each server uses, if it has needed it yet.
     pub(super) in_use: Vec<Option<String>>,
     /// What the resolver keeps.
     pub(super) kept: Option<String>,
@@ -38,16 +38,6 @@ fn look(known: &Known, trusted: &[String], now: SystemTime) -> Vec<Finding> {
     let account = &known.account;
     let push = "sign the account's JWT with a trusted operator key and push it, as microbus-deploy revoke does";
     let mut wrong = Vec::new();
-    let without = known.in_use.iter().filter(|jwt| jwt.is_none()).count();
-    if without > 0 {
-        wrong.push(CHECK.fail(
-            format!(
-                "{without} of {} servers do not know {account}",
-                known.in_use.len()
-            ),
-            "add it to resolver_preload, or push its JWT",
-        ));
-    }
     if let Some(kept) = &known.kept {
         let kept_jwt = Jwt::read(kept);
         let signer = kept_jwt.as_ref().map_or("nobody", |jwt| jwt.iss.as_str());

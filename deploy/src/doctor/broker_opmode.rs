@@ -70,10 +70,7 @@ pub(super) fn check_operator(servers: &[ServerReport], ours: &Jwt) -> Vec<Findin
                     "put our operator's JWT into the configuration of the server, and restart it",
                 ));
             }
-            Some(served)
-                if crate::account_change::signing_keys(served)
-                    != crate::account_change::signing_keys(ours) =>
-            {
+            Some(served) if served.signing_keys() != ours.signing_keys() => {
                 wrong.push(CHECK.fail(
                     format!("{name} has an operator JWT with other signing keys than ours"),
                     "put the current operator JWT into the configuration of the server, and reload it",

@@ -3,7 +3,7 @@
 //!
 //! Source: spec: deploy 5.4, 7.
 
-use crate::account_change::{revoked_until, signing_keys};
+use crate::account_change::revoked_until;
 use crate::jwt::Jwt;
 use std::fmt;
 
@@ -47,7 +47,7 @@ pub(super) fn first_broken_link(
         .and_then(|account| account.as_str());
     let name = named.unwrap_or(&user.iss);
     let Some(account) = accounts.iter().find(|account| account.sub == name) else {
-        let signs_elsewhere = |account: &&Jwt| signing_keys(account).contains(&user.iss);
+        let signs_elsewhere = |account: &&Jwt| account.signing_keys().contains(&user.iss.as_str());
         if named.is_none() && accounts.iter().any(|account| signs_elsewhere(&account)) {
             return Some(BrokenLink::NoIssuerAccount {
                 signer: user.iss.clone(),
@@ -65,7 +65,7 @@ pub(super) fn first_broken_link(
     if let Some(at) = account.exp.filter(|end| *end <= now) {
         return Some(BrokenLink::AccountExpired { at });
     }
-    if user.iss != account.sub && !signing_keys(account).contains(&user.iss) {
+    if user.iss != account.sub && !account.signing_keys().contains(&user.iss.as_str()) {
         return Some(BrokenLink::UnlistedSigner {
             signer: user.iss.clone(),
             account: account.sub.clone(),

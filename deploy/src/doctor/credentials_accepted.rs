@@ -3,7 +3,7 @@
 use super::chain::first_broken_link;
 use super::place::Place;
 use super::{Check, Finding};
-use crate::broker::{Login, Server, Session};
+use crate::broker::{Login, Server, Session, SessionError};
 use crate::credentials::Credentials;
 use crate::jwt::Jwt;
 use microbus_bus::Artifacts;
@@ -22,33 +22,51 @@ pub(super) struct Trusted {
     pub(super) operators: Vec<String>,
 }
 
-pub(super) async fn check(
-    places: &[Place],
+/// A credential with how the broker took it.
+pub(super) struct Attempt<'a> {
+    path: &'a Path,
+    jwt: &'a Jwt,
+    login: Result<Login, SessionError>,
+}
+
+/// Logs in with each credential. Brokers look an account up when somebody needs it, so this comes before asking about them.
+pub(super) async fn attempt<'a>(
+    places: &'a [Place],
     server: &Server,
     artifacts: &Artifacts,
-    trusted: Option<&Trusted>,
-    now: i64,
-) -> Vec<Finding> {
-    let mut wrong = Vec::new();
-    let mut accepted = 0_usize;
+) -> Vec<Attempt<'a>> {
+    let mut attempts = Vec::new();
     for (path, credentials, jwt) in places.iter().flat_map(Place::readable) {
-        match log_in(server, artifacts, credentials).await {
-            Ok(Login::Accepted) => accepted = accepted.saturating_add(1),
-            Ok(Login::Refused(reason)) => wrong.push(explain(path, jwt, &reason, trusted, now)),
-            Err(error) => wrong.push(CHECK.unknown(
-                format!("{}: {error}", path.display()),
-                "see broker-reachable",
-            )),
-        }
+        let login = log_in(server, artifacts, credentials).await;
+        attempts.push(Attempt { path, jwt, login });
     }
-    CHECK.all(wrong, || format!("{accepted} credentials accepted"))
+    attempts
+}
+
+pub(super) fn check(attempts: &[Attempt<'_>], trusted: Option<&Trusted>, now: i64) -> Vec<Finding> {
+    if attempts.is_empty() {
+        return vec![CHECK.skip("no directory holds credentials")];
+    }
+    let wrong = attempts.iter().filter_map(|attempt| match &attempt.login {
+        Ok(Login::Accepted) => None,
+        Ok(Login::Refused(reason)) => {
+            Some(explain(attempt.path, attempt.jwt, reason, trusted, now))
+        }
+        Err(error) => Some(CHECK.unknown(
+            format!("{}: {error}", attempt.path.display()),
+            "see broker-reachable",
+        )),
+    });
+    CHECK.all(wrong.collect(), || {
+        format!("{} credentials accepted", attempts.len())
+    })
 }
 
 async fn log_in(
     server: &Server,
     artifacts: &Artifacts,
     credentials: &Credentials,
-) -> Result<Login, crate::broker::SessionError> {
+) -> Result<Login, SessionError> {
     let mut session = Session::open(server, artifacts).await?;
     session.log_in(Some(credentials)).await
 }

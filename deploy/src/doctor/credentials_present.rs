@@ -1,7 +1,8 @@
 //! Whether each service finds credentials of its own.
 
-use super::place::{Own, Place};
+use super::place::Place;
 use super::{Check, Finding};
+use crate::broker::service::Own;
 
 pub(super) const CHECK: Check = Check {
     id: "creds-present",

@@ -2,8 +2,8 @@
 //!
 //! Source: spec: deploy 8.
 
-use super::place::Own;
 use super::{Check, Finding};
+use crate::broker::service::Own;
 use crate::broker::{Login, Server, Session, SessionError};
 use crate::credentials::Credentials;
 use crate::jwt::Jwt;

@@ -2,18 +2,21 @@
 
 use super::broker_accounts::Known;
 use super::credentials_accepted::Trusted;
-use super::place::{CredentialsFile, Own, Place, serves_danger};
+use super::place::{CredentialsFile, Place, serves_danger};
 use super::{
     Check, Finding, alerts, broker_accounts, broker_external, broker_limits, broker_monitor,
     broker_opmode, broker_tls, clock, credentials_accepted, credentials_present, deployment,
     enforcement, expiry, first_verification, gitignore, ingress, issuers_isolated, issuers_up,
-    nats_url, plane, plane_running, probe, runbook, secrets_modes, seeds,
+    nats_url, plane, plane_running, runbook, secrets_modes, seeds,
 };
+use crate::broker::service::{self, Own};
 use crate::broker::{Server, Session, SessionError, System, SystemError};
 use crate::jwt::Jwt;
 use crate::push::Cluster;
 use microbus_bus::{Artifacts, Clock as _, SystemClock};
+use microbus_token::Issuer;
 use microbus_wire::Plane;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -159,13 +162,15 @@ impl Examination<'_> {
             findings.extend(unknown);
             return findings;
         };
+        let attempts = credentials_accepted::attempt(&self.places, server, &self.artifacts).await;
         let (seen, trusted) = self.system(&urls).await;
         findings.extend(seen);
         let now = unix(self.now);
-        let (places, artifacts) = (&self.places, &self.artifacts);
-        findings.extend(
-            credentials_accepted::check(places, server, artifacts, trusted.as_ref(), now).await,
-        );
+        findings.extend(credentials_accepted::check(
+            &attempts,
+            trusted.as_ref(),
+            now,
+        ));
         findings.extend(self.service(server, &urls).await);
         findings
     }
@@ -306,7 +311,7 @@ impl Examination<'_> {
         };
         if let Ok((credentials, jwt)) = &ordinary.content {
             findings.extend(enforcement::check(server, &self.artifacts, credentials, jwt).await);
-            let connected = probe::connect(urls, &self.artifacts, &ordinary.path, jwt).await;
+            let connected = service::connect(urls, &self.artifacts, &ordinary.path, jwt).await;
             match connected {
                 Ok(connector) => {
                     let (seen, published) = issuers_up::check(&connector).await;
@@ -315,7 +320,7 @@ impl Examination<'_> {
                 }
                 Err(error) => findings.extend(
                     [&issuers_up::CHECK, &first_verification::CHECK]
-                        .map(|check| check.unknown(error.clone(), "see creds-accepted")),
+                        .map(|check| check.unknown(error.to_string(), "see creds-accepted")),
                 ),
             }
         }
@@ -350,9 +355,13 @@ impl Examination<'_> {
         };
         let minted = match CredentialsFile::read(path).content {
             Err(error) => Err(error.to_string()),
-            Ok((_, jwt)) => match probe::connect(urls, &self.artifacts, path, &jwt).await {
-                Err(error) => Err(error),
-                Ok(connector) => first_verification::mint(&connector).await,
+            Ok((_, jwt)) => match service::connect(urls, &self.artifacts, path, &jwt).await {
+                Err(error) => Err(error.to_string()),
+                Ok(connector) => {
+                    let claims = json!({"sub": "doctor@microbus-deploy"});
+                    let minted = service::mint(&connector, Issuer::Access, &claims).await;
+                    minted.map_err(|error| error.to_string())
+                }
             },
         };
         match minted {

@@ -41,9 +41,9 @@ pub(super) fn check(places: &[Place], cadence: Duration, now: SystemTime) -> Vec
 
 fn hours(seconds: i64) -> String {
     match seconds {
-        ..7_200 => format!("{} min", seconds / 60),
-        ..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        i64::MIN..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        172_800.. => format!("{} days", seconds / 86_400),
     }
 }
 

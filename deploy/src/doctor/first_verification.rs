@@ -2,10 +2,7 @@
 
 use super::issuers_up::Published;
 use super::{Check, Finding};
-use microbus_bus::{Connector, Outgoing};
 use microbus_token::{Unverified, VerifyError};
-use microbus_wire::{Address, Method};
-use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
 pub(super) const CHECK: Check = Check {
@@ -33,25 +30,6 @@ pub(super) fn check(token: &str, published: &Published, now: SystemTime) -> Find
         Ok(_) => CHECK.pass(format!("a token of {host} verifies")),
         Err(error) => CHECK.fail(format!("a token of {host}: {error}"), remedy(&error)),
     }
-}
-
-/// Mints an access token that says nothing, as a service that may.
-pub(super) async fn mint(connector: &Connector) -> Result<String, String> {
-    let address =
-        Address::parse("https://access.token.core:666/mint").map_err(|error| error.to_string())?;
-    let outgoing = Outgoing::new(Method::Post, address)
-        .json(r#"{"claims":{"sub":"doctor@microbus-deploy"}}"#)
-        .within(Duration::from_secs(5));
-    let response = connector
-        .request(outgoing)
-        .await
-        .map_err(|error| error.to_string())?;
-    let answer: Value =
-        serde_json::from_slice(&response.body).map_err(|error| error.to_string())?;
-    let token = answer.get("token").and_then(Value::as_str);
-    token
-        .map(str::to_owned)
-        .ok_or_else(|| "the answer holds no token".to_owned())
 }
 
 fn remedy(error: &VerifyError) -> &'static str {

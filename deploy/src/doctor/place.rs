@@ -97,35 +97,6 @@ impl CredentialsFile {
     }
 }
 
-/// What the patterns of a credential grant, and as whom.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Own {
-    pub(crate) plane: String,
-    pub(crate) segment: String,
-}
-
-impl Own {
-    /// Reads plane and own name from what every service may publish, `P.safe.888.SELF.>`.
-    pub(crate) fn of(jwt: &Jwt) -> Option<Self> {
-        let publish = jwt.strings(&["pub", "allow"]);
-        publish.iter().find_map(|pattern| {
-            let parts: Vec<_> = pattern.split('.').collect();
-            match parts.as_slice() {
-                [plane, "safe", "888", own, ">"] if *own != "*" && *plane != "*" => Some(Self {
-                    plane: (*plane).to_owned(),
-                    segment: (*own).to_owned(),
-                }),
-                _ => None,
-            }
-        })
-    }
-
-    /// Returns the host name.
-    pub(crate) fn host(&self) -> String {
-        microbus_wire::host::unescape_host(&self.segment).into_owned()
-    }
-}
-
 /// Returns the first part of every pattern of a credential: the planes that it reaches.
 pub(crate) fn planes_of(jwt: &Jwt) -> Vec<&str> {
     let mut planes: Vec<&str> = ["pub", "sub"]

@@ -50,7 +50,7 @@ pub(super) fn check(places: &[Place], wanted: Option<&Plane>) -> Vec<Finding> {
                     wrong.push(CHECK.fail(
                         format!("{path}: patterns that reach every plane"),
                         "issue it again with --plane, and revoke this one",
-                    ))
+                    ));
                 }
                 planes => wrong.push(CHECK.fail(
                     format!(

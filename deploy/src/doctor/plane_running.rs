@@ -1,8 +1,9 @@
 //! Whether running processes use the plane that they would be told now: it is read at start only.
 
-use super::place::{Own, Place};
+use super::place::Place;
 use super::{Check, Finding};
 use crate::broker::ConnectionReport;
+use crate::broker::service::Own;
 use crate::jwt::Jwt;
 use std::collections::BTreeSet;
 

@@ -228,6 +228,24 @@ fn credentials_end_when_they_should() {
 }
 
 #[test]
+fn a_user_is_bounded_as_it_is_told_and_not_at_all_otherwise() {
+    let desk = Desk::with_accounts();
+    let limits = |arguments: &str| {
+        desk.creds(&format!("{ISSUERS} {arguments}")).succeeded();
+        let user = desk.user("creds/access.token.core_nats.creds");
+        ["subs", "payload", "data"].map(|member| user.nats[member].as_i64())
+    };
+    assert_eq!(limits(""), [Some(-1), Some(-1), Some(-1)]);
+    assert_eq!(
+        limits("--max-subscriptions 50 --max-payload 131072"),
+        [Some(50), Some(131_072), Some(-1)]
+    );
+    // To a server 0 is a real zero, with which nobody can do anything.
+    desk.creds(&format!("{ISSUERS} --max-payload 0"))
+        .failed(2, &["--max-payload"]);
+}
+
+#[test]
 fn kept_keys_stay_and_others_change() {
     let desk = Desk::with_accounts();
     let user = |arguments: &str| {

@@ -71,6 +71,38 @@ mod tests {
         ] {
             assert!(destination(path, &PortRules::local()).is_err(), "{path}");
         }
+        for port in [
+            "+666",
+            "-666",
+            " 666",
+            "666 ",
+            "666.",
+            "%36%36%36",
+            "0x29a",
+            "6.66e2",
+            "６６６",
+            "٦٦٦",
+            "666:443",
+            "443:666",
+            ":666",
+            "65536666",
+            "4294967962",
+            "666\\",
+            "666;443",
+            "666@443",
+            "666#443",
+            "666%2F443",
+        ] {
+            for host in [
+                "access.token.core",
+                "x.access.token.core",
+                "ACCESS.TOKEN.CORE",
+            ] {
+                let path = format!("/{host}:{port}/mint");
+                let reached = destination(&path, &PortRules::local());
+                assert!(reached.is_err(), "{path} reaches {reached:?}");
+            }
+        }
         let closed = destination("/echo.example:8080/", &PortRules::parse("").unwrap());
         assert_eq!(closed, Err(DestinationError::Port("8080".into())));
     }

@@ -12,6 +12,7 @@ use microbus_wire::status::ErrorStatus;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -181,9 +182,12 @@ impl Exchange {
     fn start(self: &Arc<Self>, key: Key, verified: Verified) -> Running {
         let exchange = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let minted =
+            let minting =
                 tokio::time::timeout(exchange.settings.time_budget, exchange.mint(verified));
-            let minted = minted.await.unwrap_or(Err(ExchangeError::Timeout));
+            // A panic must not leave an exchange that never ends for the requests to come.
+            let minted = AssertUnwindSafe(minting).catch_unwind().await;
+            let minted = minted.unwrap_or(Ok(Err(ExchangeError::Timeout)));
+            let minted = minted.unwrap_or(Err(ExchangeError::Timeout));
             let now = exchange.clock.now();
             let mut state = exchange.state();
             state.running.remove(&key);

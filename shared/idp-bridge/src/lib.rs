@@ -50,6 +50,8 @@
 mod algorithm;
 mod bridge;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzz_entry;
 mod key;
 mod login;
 mod mapping;

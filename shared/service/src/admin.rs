@@ -4,7 +4,7 @@
 //! a probe sees a process that starts.
 
 use crate::environment::Environment;
-use crate::pages;
+use crate::pages::{self, Guard, Origins};
 use crate::vitals::Vitals;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -49,7 +49,8 @@ pub(crate) fn open(address: SocketAddr, vitals: Arc<Vitals>) -> io::Result<Socke
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let router = pages::not_for_browsers(pages::router(vitals), address);
+    let origins = Origins::None;
+    let router = pages::guarded(pages::router(vitals), Guard { address, origins });
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {

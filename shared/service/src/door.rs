@@ -1,9 +1,9 @@
 //! The HTTP door of a process that runs without a broker: for a developer's machine, on loopback only.
 //!
 //! A request to mint becomes one on the in-process bus, so that what is tried here is what runs there. A browser must not
-//! be made to mint for a page: foreign `Host`, any `Origin` and anything but JSON are refused.
+//! be made to mint for a page but the door's own: foreign `Host`, foreign `Origin` and anything but JSON are refused.
 
-use crate::pages::{self, error_response, json, refusal, status};
+use crate::pages::{self, Guard, Origins, error_response, json, refusal, status};
 use crate::vitals::Vitals;
 use axum::Router;
 use axum::body::Bytes;
@@ -38,7 +38,8 @@ impl Door {
             .route("/mint", post(mint))
             .with_state(self)
             .merge(pages::router(vitals));
-        let router = pages::not_for_browsers(router, address);
+        let origins = Origins::Own;
+        let router = pages::guarded(router, Guard { address, origins });
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(error = %error, "The HTTP door closed");
         }

@@ -99,15 +99,18 @@ pub(crate) fn answered(answer: Result<Response, RequestError>) -> Result<Respons
     }
 }
 
-pub(crate) fn metrics() -> Arc<Metrics> {
-    let common = CommonFields {
+pub(crate) fn common() -> CommonFields {
+    CommonFields {
         plane: "microbus".into(),
         service: "access.token.core".into(),
         version: 4,
         instance: "id-abcdefghij".into(),
         deployment: Deployment::Prod,
-    };
-    Arc::new(Metrics::new(&common, &ACCESS).unwrap())
+    }
+}
+
+pub(crate) fn metrics() -> Arc<Metrics> {
+    Arc::new(Metrics::new(&common(), &ACCESS).unwrap())
 }
 
 /// Makes what watches a service, in PROD.
@@ -128,7 +131,8 @@ pub(crate) fn vitals(metrics: &Arc<Metrics>, health: &Arc<Health>) -> Arc<Vitals
     let clock = Arc::new(SystemClock);
     let started = clock.now();
     let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-    Arc::new(Vitals::new(metrics, health, Arc::new(Idle), clock, started))
+    let idle = Arc::new(Idle);
+    Arc::new(Vitals::new(common(), metrics, health, idle, clock, started))
 }
 
 /// Makes a configuration without properties, that asks nobody.

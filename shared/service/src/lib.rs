@@ -37,6 +37,7 @@ mod regular_file;
 mod service;
 mod settings;
 mod signal;
+mod status;
 mod telemetry;
 mod vitals;
 

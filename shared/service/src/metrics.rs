@@ -11,11 +11,12 @@ mod telemetry;
 mod traffic;
 
 pub(crate) use messages::Messages;
-pub(crate) use minting::Minted;
 pub use minting::Reason;
+pub(crate) use minting::{CallerCount, Minted};
 
 use crate::log::CommonFields;
 use crate::service::{KeyReport, Profile};
+use crate::status::Verifiers;
 use declare::Declare;
 use keys::Keys;
 use microbus_bus::Link;
@@ -238,6 +239,16 @@ impl Metrics {
     pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
         let text = TextEncoder::new().encode_to_string(&self.families())?;
         Ok(bounds::as_in_go(&text))
+    }
+
+    /// Returns what the latest round of warming found.
+    pub(crate) fn latest_verifiers(&self) -> Verifiers {
+        let count = |state| self.verifiers.with_label_values(&[state]).get();
+        Verifiers {
+            warm: count("warm"),
+            cold: count("cold"),
+            unknown: count("unknown"),
+        }
     }
 
     /// Counts an attempt to connect that failed before there was a link.

@@ -1,4 +1,4 @@
-//! What the HTTP door and the admin listener both serve: nothing here changes anything.
+//! What the HTTP door and the admin listener both serve, the page among it: nothing here changes anything.
 
 use crate::health::Readiness;
 use crate::metrics;
@@ -21,12 +21,58 @@ pub(crate) fn router(vitals: Arc<Vitals>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/jwks", get(jwks))
+        .route("/status.json", get(status_json))
         .with_state(vitals)
+        .route("/", get(async || asset("text/html; charset=utf-8", PAGE)))
+        .route(
+            "/page.css",
+            get(async || asset("text/css; charset=utf-8", STYLE)),
+        )
+        .route(
+            "/page.js",
+            get(async || asset("text/javascript; charset=utf-8", SCRIPT)),
+        )
 }
 
-/// Refuses what a browser sends on behalf of a page, by whatever name that page reaches the listener at `address`.
-pub(crate) fn not_for_browsers(router: Router, address: SocketAddr) -> Router {
-    router.layer(from_fn_with_state(address, only_from_here))
+/// A listener, and which pages in a browser it serves besides opening its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guard {
+    pub(crate) address: SocketAddr,
+    pub(crate) origins: Origins,
+}
+
+/// Whose requests a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origins {
+    /// Those of no page: a page's own GETs name no origin.
+    None,
+    /// Those of its own page, which may so mint.
+    Own,
+}
+
+/// Refuses what a browser sends on behalf of another's page, by whatever name that page reaches the listener.
+pub(crate) fn guarded(router: Router, guard: Guard) -> Router {
+    router.layer(from_fn_with_state(guard, only_from_here))
+}
+
+async fn status_json(State(vitals): State<Arc<Vitals>>) -> Response {
+    // Texts and numbers can always be written.
+    json(
+        StatusCode::OK,
+        serde_json::to_vec(&vitals.status()).unwrap_or_default(),
+    )
+}
+
+/// Answers with a part of the page, which may load nothing from elsewhere and run nothing but its own script.
+fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, text).into_response()
 }
 
 async fn metrics(State(vitals): State<Arc<Vitals>>) -> Response {
@@ -66,7 +112,7 @@ async fn jwks(State(vitals): State<Arc<Vitals>>) -> Response {
 }
 
 async fn only_from_here(
-    State(address): State<SocketAddr>,
+    State(Guard { address, origins }): State<Guard>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -86,10 +132,12 @@ async fn only_from_here(
             "call this address by its loopback name",
         );
     }
-    if headers.contains_key(header::ORIGIN) {
+    let own = format!("http://{host}");
+    let is_foreign = |origin: &HeaderValue| origins == Origins::None || *origin != *own;
+    if headers.get_all(header::ORIGIN).iter().any(is_foreign) {
         return refusal(
             ErrorStatus::FORBIDDEN,
-            "this address is not for pages in a browser",
+            "this address is not for other pages in a browser",
         );
     }
     next.run(request).await
@@ -116,3 +164,9 @@ pub(crate) fn error_response(error: &TracedError) -> Response {
 pub(crate) fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
+
+const PAGE: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

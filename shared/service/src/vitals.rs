@@ -1,19 +1,22 @@
 //! What may be seen of a running process, whichever way it is asked: over the bus, at the door, at the admin listener.
 
 use crate::health::{Health, Readiness};
+use crate::log::CommonFields;
 use crate::metrics::{Callback, Metrics, Reading};
 use crate::service::Service;
+use crate::status::{Signs, Status};
 use crate::telemetry;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use microbus_bus::{Clock, Connector, Link};
-use microbus_otlp::{Exporter, Readings};
+use microbus_otlp::{Exporter, Outcome, Readings};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// The vital signs of one process; any thread may read them.
 pub(crate) struct Vitals {
+    about: CommonFields,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     service: Arc<dyn Service>,
@@ -28,6 +31,7 @@ pub(crate) struct Vitals {
 
 impl Vitals {
     pub(crate) fn new(
+        about: CommonFields,
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         service: Arc<dyn Service>,
@@ -35,6 +39,7 @@ impl Vitals {
         started: Instant,
     ) -> Self {
         Self {
+            about,
             metrics,
             health,
             service,
@@ -83,6 +88,35 @@ impl Vitals {
     /// Returns the body of an answer with the JWK Set.
     pub(crate) fn jwk_set(&self) -> Bytes {
         self.service.jwk_set()
+    }
+
+    /// Returns what the page shows.
+    pub(crate) fn status(&self) -> Status {
+        let connectors = self.connectors.load();
+        let outcomes = self.exporter.get().map(|exporter| exporter.outcomes());
+        let failing = |outcomes: Vec<Outcome>| {
+            let failing = outcomes.into_iter().filter(|outcome| outcome.failing);
+            failing.map(|outcome| outcome.signal.as_str()).collect()
+        };
+        let signs = Signs {
+            uptime: Duration::from_millis(self.age()),
+            alive: self.is_alive(),
+            not_ready: match self.readiness() {
+                Readiness::Ready => None,
+                Readiness::NotReady(reason) => Some(reason),
+            },
+            embedded: connectors
+                .iter()
+                .any(|connector| connector.connection().is_in_process()),
+            connected: self.link().connected,
+            audit_failing: self.metrics.audit_failing.get() > 0,
+            reload_failed: self.metrics.last_refresh_successful.get() == 0,
+            unusable_key_files: self.metrics.unusable_key_files.get(),
+            telemetry_failing: outcomes.map(failing),
+            verifiers: self.metrics.latest_verifiers(),
+            callers: self.metrics.minted.by_caller(),
+        };
+        Status::of(&self.about, signs, self.service.keys(self.clock.now()))
     }
 
     /// Returns all metrics as Prometheus text.

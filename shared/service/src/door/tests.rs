@@ -53,6 +53,19 @@ impl Bench {
     }
 
     async fn send_raw(&self, line: &str, headers: &[&str], body: &str) -> (u16, String) {
+        let answer = self.exchange(line, headers, body).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    /// Sends a request without a body; returns the whole answer.
+    async fn send_whole(&self, line: &str) -> String {
+        let host = format!("Host: {}", self.address);
+        self.exchange(line, &[&host], "").await
+    }
+
+    async fn exchange(&self, line: &str, headers: &[&str], body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
         let headers = headers.join("\r\n");
@@ -62,9 +75,7 @@ impl Bench {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        answer
     }
 }
 
@@ -150,9 +161,62 @@ async fn a_foreign_host_is_refused_wherever_it_asks() {
 }
 
 #[tokio::test]
-async fn a_page_in_a_browser_is_refused() {
+async fn the_doors_own_page_may_mint() {
     let bench = Bench::open().await;
-    for origin in ["Origin: http://localhost", "Origin: null", "Origin: "] {
+    let own = format!("Origin: http://{}", bench.address);
+    let answer = bench.send("POST /mint", &[&own, JSON], "{}").await;
+    assert_eq!(answer, (200, "/mint {} None".to_owned()));
+    let two = [own.as_str(), "Origin: http://evil.example", JSON];
+    assert_eq!(bench.send("POST /mint", &two, "{}").await.0, 403);
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere_and_is_shown_in_no_frame() {
+    let bench = Bench::open().await;
+    for path in ["/", "/page.css", "/page.js"] {
+        let answer = bench.send_whole(&format!("GET {path}")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let policy = head.to_lowercase();
+        assert!(
+            policy.contains("content-security-policy: default-src 'none'; script-src 'self';"),
+            "{head}"
+        );
+        assert!(
+            policy.contains("frame-ancestors 'none'")
+                && policy.contains("x-content-type-options: nosniff")
+        );
+        let outside = [
+            "src=\"http",
+            "href=\"http",
+            "url(",
+            "@import",
+            "import(",
+            "<style",
+            " style=",
+            "onclick",
+        ];
+        assert!(!outside.iter().any(|part| body.contains(part)), "{path}");
+    }
+    let status = bench.send("GET /status.json", &[], "").await.1;
+    assert!(
+        status.contains("\"service\":\"access.token.core\""),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn another_page_in_a_browser_is_refused() {
+    let bench = Bench::open().await;
+    let port = bench.address.port();
+    let other_name = format!("Origin: http://localhost:{port}");
+    let other_scheme = format!("Origin: https://{}", bench.address);
+    for origin in [
+        "Origin: http://localhost",
+        "Origin: null",
+        "Origin: ",
+        &other_name,
+        &other_scheme,
+    ] {
         for line in ["POST /mint", "GET /jwks"] {
             let (status, _) = bench.send(line, &[origin, JSON], "").await;
             assert_eq!(status, 403, "{origin} {line}");
@@ -178,7 +242,8 @@ async fn claims_that_are_not_json_are_refused() {
 async fn nothing_else_is_behind_the_door() {
     let bench = Bench::open().await;
     for (line, expected) in [
-        ("GET /", 404),
+        ("POST /", 405),
+        ("GET /page", 404),
         ("GET /mint", 405),
         ("POST /jwks", 405),
         ("GET /local-keys", 404),

@@ -127,6 +127,7 @@ impl Process {
         }
         let health = Arc::new(Health::default());
         let vitals = Arc::new(Vitals::new(
+            common.clone(),
             Arc::clone(&metrics),
             Arc::clone(&health),
             Arc::clone(&service),

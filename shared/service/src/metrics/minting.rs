@@ -1,7 +1,11 @@
 //! What became of requests to mint, by caller.
 
 use super::declare::Declare;
+use prometheus::core::Collector as _;
+use prometheus::proto::{LabelPair, MetricFamily};
 use prometheus::{Error, Histogram, IntCounter, IntCounterVec};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Why a token was not minted, as a label: a closed set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,14 @@ impl Reason {
             Self::Claims => "claims",
         }
     }
+}
+
+/// What became of one caller's requests to mint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct CallerCount {
+    pub(crate) caller: String,
+    pub(crate) minted: u64,
+    pub(crate) refused: u64,
 }
 
 /// The metrics of minting.
@@ -87,6 +99,39 @@ impl Minted {
         self.minted.with_label_values(&[caller])
     }
 
+    /// Returns what became of each caller's requests, those who got most first.
+    pub(crate) fn by_caller(&self) -> Vec<CallerCount> {
+        let mut callers = BTreeMap::<String, CallerCount>::new();
+        for (counters, is_minted) in [(&self.minted, true), (&self.refused, false)] {
+            let families = counters.collect();
+            for metric in families.iter().flat_map(MetricFamily::get_metric) {
+                let caller = metric
+                    .get_label()
+                    .iter()
+                    .find(|label| label.name() == "caller");
+                let caller = caller.map(LabelPair::value).unwrap_or_default();
+                let entry = callers.entry(caller.to_owned()).or_default();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a counter of whole numbers"
+                )]
+                let count = metric.get_counter().get_value() as u64;
+                if is_minted {
+                    entry.minted = count;
+                } else {
+                    entry.refused = entry.refused.saturating_add(count);
+                }
+            }
+        }
+        let mut counts: Vec<_> = callers
+            .into_iter()
+            .map(|(caller, count)| CallerCount { caller, ..count })
+            .collect();
+        counts.sort_by_key(|count| std::cmp::Reverse(count.minted));
+        counts
+    }
+
     /// Counts a refusal.
     pub(crate) fn refused(&self, caller: &str, reason: Reason) {
         self.refused
@@ -112,3 +157,29 @@ const LIFETIME_SECONDS: &[f64] = &[
     2_592_000.0,
     31_536_000.0,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn callers_are_listed_by_what_they_got_with_all_their_refusals() {
+        let metrics = fixture::metrics();
+        let minted = &metrics.minted;
+        minted.of("few").inc();
+        minted.of("many").inc_by(3);
+        minted.refused("few", Reason::Policy);
+        minted.refused("few", Reason::Rate);
+        minted.refused("none", Reason::NotAMinter);
+        let counts: Vec<_> = minted
+            .by_caller()
+            .into_iter()
+            .map(|count| (count.caller, count.minted, count.refused))
+            .collect();
+        let expected = [("many", 3, 0), ("few", 1, 2), ("none", 0, 1)];
+        let expected =
+            expected.map(|(caller, minted, refused)| (caller.to_owned(), minted, refused));
+        assert_eq!(counts, expected);
+    }
+}

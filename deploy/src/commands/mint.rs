@@ -1,0 +1,86 @@
+//! `mint`: a token, asked for over the bus as a service would.
+
+use super::as_operator::read_credentials;
+use super::at_broker::block_on;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use clap::{Args, ValueEnum};
+use microbus_bus::Artifacts;
+use microbus_deploy::Jwt;
+use microbus_deploy::broker::service;
+use microbus_token::Issuer;
+use serde_json::Value;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Mint a token over the bus, as a service that may, to try a deployment
+///
+/// The token is printed and nothing else: whoever reads it can act as its claims say until it expires.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLE)]
+pub(crate) struct Mint {
+    /// Credentials of a service that may mint
+    #[arg(long, value_name = "FILE")]
+    credentials: PathBuf,
+    /// URLs of the broker, several with commas between
+    #[arg(long, value_name = "URL")]
+    nats: String,
+    /// Root CA of the broker, PEM; without it those of this machine
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Who signs
+    #[arg(long, value_enum, default_value_t = Signer::Access)]
+    issuer: Signer,
+    /// What the token says, a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    claims: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Signer {
+    /// access.token.core
+    Access,
+    /// bearer.token.core
+    Bearer,
+}
+
+impl Mint {
+    /// # Errors
+    /// [`Failure`] when the credentials may not, or nobody answers.
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let claims: Value = serde_json::from_str(&self.claims)
+            .map_err(|error| Failure::caused(Exit::Usage, "--claims", &error))?;
+        if !claims.is_object() {
+            return Err(Failure::new(Exit::Usage, "--claims must be a JSON object"));
+        }
+        let token = block_on(self.mint(&claims))??;
+        std::io::stdout()
+            .write_all(format!("{token}\n").as_bytes())
+            .map_err(|error| Failure::caused(Exit::Internal, "writing the token", &error))?;
+        Ok(Exit::Ok)
+    }
+
+    async fn mint(&self, claims: &Value) -> Result<String, Failure> {
+        let path = &self.credentials;
+        let jwt = Jwt::read(read_credentials(path)?.jwt())
+            .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
+        let mut artifacts = Artifacts::default();
+        artifacts.root_ca.clone_from(&self.ca);
+        let connector = service::connect(&self.nats, &artifacts, path, &jwt)
+            .await
+            .map_err(|error| Failure::caused(Exit::Unreachable, "connecting", &error))?;
+        let issuer = match self.issuer {
+            Signer::Access => Issuer::Access,
+            Signer::Bearer => Issuer::Bearer,
+        };
+        service::mint(&connector, issuer, claims)
+            .await
+            .map_err(|error| Failure::caused(Exit::Finding, issuer.host(), &error))
+    }
+}
+
+const EXAMPLE: &str = "\
+Example:
+  microbus-deploy mint --credentials creds/login.example_nats.creds --nats nats://127.0.0.1:4222 \\
+    --claims '{\"sub\":\"harry\",\"roles\":[\"reader\"]}'
+";

@@ -1,0 +1,216 @@
+//! A user that is revoked is cut off and cannot come back, while the others stay; the tool proves it, and sends nothing
+//! that would lock everybody out.
+
+use e2e::desk::{Desk, text};
+use e2e::{Caller, PATIENCE};
+use microbus_deploy::{Jwt, Nkey, NkeyKind};
+
+const PLANE: &str = "microbus";
+
+async fn connect(desk: &Desk, server: usize, host: &str, credentials: &str) -> Option<Caller> {
+    let url = desk.servers[server].url();
+    Caller::connect(&url, Some(credentials), PLANE, host, "id-tester0000")
+        .await
+        .ok()
+}
+
+/// Sends a message from one caller to another and waits for it: both work.
+async fn speaks(from: &Caller, to: &str, listener: &mut e2e::Listener) {
+    let subject = from.subject(888, to, "_", "GET", "hello");
+    from.publish(&subject, "hello").await;
+    assert_eq!(listener.next(PATIENCE).await.unwrap().payload, "hello");
+}
+
+#[tokio::test]
+async fn a_revoked_caller_is_cut_off_on_every_broker_and_cannot_return_while_others_stay() {
+    let desk = Desk::with_brokers(2, &["--resolver", "full"]).await;
+    let leaked = desk.issue_plain("leaked.example", "creds");
+    let other = desk.issue_plain("other.example", "creds");
+    let third = desk.issue_plain("third.example", "creds");
+    let thief = connect(&desk, 1, "leaked.example", &text(&leaked))
+        .await
+        .unwrap();
+    let staying = connect(&desk, 0, "other.example", &text(&other))
+        .await
+        .unwrap();
+    let hearing = connect(&desk, 1, "third.example", &text(&third))
+        .await
+        .unwrap();
+    let mut listener = hearing.listen("microbus.safe.888.*.third_example.>").await;
+    speaks(&staying, "third.example", &mut listener).await;
+
+    let revoked = desk.run_at_broker(&[
+        "revoke",
+        "creds/leaked.example_nats.creds",
+        "--operator-key",
+        "ops/operator-sk.nk",
+        "--probe",
+        "creds/other.example_nats.creds",
+    ]);
+    revoked
+        .succeeded()
+        .said("sent: each of 2 servers answered that it took it")
+        .said("proven: each of 2 servers uses what was sent")
+        .said("proven: its connection was closed: ")
+        .said("proven: it cannot come back: Authorization Violation")
+        .said("proven: no server has a connection of it")
+        .said("proven: creds/other.example_nats.creds can connect");
+
+    thief.until_disconnected().await;
+    for server in [0, 1] {
+        assert!(
+            connect(&desk, server, "leaked.example", &text(&leaked))
+                .await
+                .is_none()
+        );
+    }
+    speaks(&staying, "third.example", &mut listener).await;
+
+    // The same service with credentials of today works.
+    let anew = desk.issue_plain("leaked.example", "anew");
+    assert!(
+        connect(&desk, 0, "leaked.example", &text(&anew))
+            .await
+            .is_some()
+    );
+    let kept = std::fs::read_dir(desk.path("account-jwts"))
+        .unwrap()
+        .count();
+    assert_eq!(kept, 2, "the JWT before and the JWT after");
+}
+
+#[tokio::test]
+async fn two_revocations_in_a_row_lose_neither() {
+    let desk = Desk::open().await;
+    let first = desk.issue_plain("first.example", "creds");
+    let second = desk.issue_plain("second.example", "creds");
+    for host in ["first.example", "second.example"] {
+        let file = format!("creds/{host}_nats.creds");
+        desk.run_at_broker(&["revoke", &file, "--operator-key", "ops/operator-sk.nk"])
+            .succeeded();
+    }
+    for (host, file) in [("first.example", first), ("second.example", second)] {
+        assert!(
+            connect(&desk, 0, host, &text(&file)).await.is_none(),
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_that_the_broker_does_not_trust_is_caught_before_sending() {
+    let desk = Desk::open().await;
+    let file = desk.issue_plain("some.example", "creds");
+    let stranger = Nkey::from_random(NkeyKind::Operator, [9; 32]).unwrap();
+    desk.write("stranger.nk", stranger.expose_seed().unwrap().as_bytes());
+    std::fs::set_permissions(
+        desk.path("stranger.nk"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
+    desk.run_at_broker(&[
+        "revoke",
+        "creds/some.example_nats.creds",
+        "--operator-key",
+        "stranger.nk",
+    ])
+    .ended(1)
+    .complained("nothing was sent")
+    .complained(&stranger.public_key());
+    assert!(
+        !desk.path("account-jwts").exists(),
+        "nothing is kept of what was not sent"
+    );
+    let mut server = desk.servers.into_iter().next().unwrap();
+    server.restart().await;
+    let url = server.url();
+    let again = Caller::connect(
+        &url,
+        Some(&text(&file)),
+        PLANE,
+        "some.example",
+        "id-tester0000",
+    )
+    .await;
+    assert!(again.is_ok(), "the account is alive after a restart");
+}
+
+#[tokio::test]
+async fn a_time_in_the_future_and_one_before_the_credentials_are_refused() {
+    let desk = Desk::open().await;
+    desk.issue_plain("some.example", "creds");
+    let revoke = |at: &str| {
+        desk.run_at_broker(&[
+            "revoke",
+            "creds/some.example_nats.creds",
+            "--operator-key",
+            "ops/operator-sk.nk",
+            "--at",
+            at,
+        ])
+    };
+    revoke("2999-01-01T00:00:00Z")
+        .ended(1)
+        .complained("later than now");
+    revoke("2001-01-01T00:00:00Z")
+        .ended(1)
+        .complained("would stay valid");
+    revoke("yesterday").ended(2).complained("RFC 3339");
+}
+
+#[tokio::test]
+async fn everybody_is_cut_off_with_a_star() {
+    let desk = Desk::open().await;
+    let file = desk.issue_plain("some.example", "creds");
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    desk.run_at_broker(&[
+        "revoke",
+        "*",
+        "--account",
+        &account,
+        "--operator-key",
+        "ops/operator-sk.nk",
+    ])
+    .succeeded();
+    assert!(
+        connect(&desk, 0, "some.example", &text(&file))
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_keeps_no_accounts_is_changed_until_its_next_start_and_the_rest_is_said() {
+    let desk = Desk::with_init(&[]).await;
+    let file = desk.issue_plain("some.example", "creds");
+    desk.run_at_broker(&[
+        "revoke",
+        "creds/some.example_nats.creds",
+        "--operator-key",
+        "ops/operator-sk.nk",
+    ])
+    .ended(1)
+    .said("proven: it cannot come back")
+    .said("resolver_preload")
+    .said("SIGHUP");
+    assert!(
+        connect(&desk, 0, "some.example", &text(&file))
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_has_an_exit_code_of_its_own() {
+    let mut desk = Desk::open().await;
+    desk.issue_plain("some.example", "creds");
+    desk.servers[0].stop();
+    desk.run_at_broker(&[
+        "revoke",
+        "creds/some.example_nats.creds",
+        "--operator-key",
+        "ops/operator-sk.nk",
+    ])
+    .ended(69)
+    .complained("no broker at");
+}
