@@ -3,9 +3,9 @@
 //! Source: spec: microbus-wire 4.1, 4.2, 11.4.
 
 use crate::issuer::{Drafted, Issuer};
-use crate::replicas::Word;
 use crate::service::PROFILE;
 use crate::status;
+use crate::word::Word;
 use microbus_bus::{
     Acknowledge, Clock, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
@@ -21,7 +21,7 @@ pub(crate) fn routes(
     minting: &Arc<Minting>,
     clock: &Arc<dyn Clock>,
 ) -> Vec<Route> {
-    let jwks = Arc::clone(issuer);
+    let (jwks, jwks_clock) = (Arc::clone(issuer), Arc::clone(clock));
     let (local_keys, clock) = (Arc::clone(issuer), Arc::clone(clock));
     let minter = Arc::clone(issuer);
     let (metrics, minting) = (Arc::clone(metrics), Arc::clone(minting));
@@ -35,7 +35,7 @@ pub(crate) fn routes(
             delivery: Delivery::One,
             urgency: Urgency::Exempt,
             acknowledge: Acknowledge::IfLate,
-            handler: Arc::new(move |request: Incoming| publish(&jwks, &request)),
+            handler: Arc::new(move |request: Incoming| publish(&jwks, &*jwks_clock, &request)),
         },
         Route {
             name: "LocalKeys",
@@ -65,9 +65,22 @@ pub(crate) fn routes(
     ]
 }
 
-fn publish(issuer: &Issuer, request: &Incoming) -> Handling {
-    let answer = arguments::expect_none(request).map(|()| Reply::json(issuer.jwk_set()));
-    Handling::Done(answer)
+/// Answers from memory, at once but for one case: a Go replica that has just announced itself may sign already, and its key
+/// is on its way to us (design: keys, "Start").
+fn publish(issuer: &Arc<Issuer>, clock: &dyn Clock, request: &Incoming) -> Handling {
+    if let Err(failure) = arguments::expect_none(request) {
+        return Handling::Done(Err(failure));
+    }
+    match issuer.expects(clock.now()) {
+        None => Handling::Done(Ok(Reply::json(issuer.jwk_set()))),
+        Some(until) => {
+            let issuer = Arc::clone(issuer);
+            Handling::Later(Box::pin(async move {
+                issuer.heard(until).await;
+                Ok(Reply::json(issuer.jwk_set()))
+            }))
+        }
+    }
 }
 
 /// Takes in what a replica says of keys, and answers with what we know.

@@ -1,23 +1,20 @@
-//! The exchange of public keys between replicas, and the warming of verifiers, over the bus.
+//! The exchange of public keys between replicas, and the introduction of new keys, over the bus.
 //!
-//! Source: design: keys. A key signs only after every replica that is alive has it and every verifier has met it; where
-//! either cannot be confirmed, after the activation delay. What is known of keys is [`crate::replicas`], what signs is the
-//! issuer's ring; here are only messages.
+//! Source: design: keys. What is to be done is decided by [`Member`](crate::member::Member); here are only messages.
 
 use crate::issuer::Issuer;
+use crate::member::Step;
+use crate::word::Word;
 use microbus_bus::{Clock, Connector, Outgoing};
-use microbus_service::Metrics;
-use microbus_token::KeyId;
+use microbus_service::{Metrics, Minting, Shown, Verifier, Warming};
+use microbus_token::{CompactJwt, KeyId};
 use microbus_wire::address::Address;
-use microbus_wire::header::{ACTOR, FROM_ID};
+use microbus_wire::header::FROM_ID;
 use microbus_wire::subject::Method;
-use microbus_wire::{Headers, OpCode, Response};
+use microbus_wire::{OpCode, Response};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
-
-use crate::replicas::Word;
 
 /// Speaks with the other replicas and with verifiers on behalf of one issuer.
 pub(crate) struct Exchange {
@@ -25,16 +22,10 @@ pub(crate) struct Exchange {
     connector: Arc<Connector>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    minting: Arc<Minting>,
+    warming: Warming,
     /// Told when something is to be said before the next regular exchange.
     news: Notify,
-    newcomers: AtomicUsize,
-}
-
-/// A verifier that did not know a key yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Cold {
-    host: String,
-    instance: String,
 }
 
 impl Exchange {
@@ -43,43 +34,51 @@ impl Exchange {
         connector: Arc<Connector>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
+        minting: Arc<Minting>,
     ) -> Arc<Self> {
         Arc::new(Self {
             issuer,
+            warming: Warming::new(Arc::clone(&connector), Arc::clone(&metrics)),
             connector,
             clock,
             metrics,
+            minting,
             news: Notify::new(),
-            newcomers: AtomicUsize::new(0),
         })
     }
 
     /// Meets the other replicas, and tells whether there are any.
     ///
-    /// Alone is who hears nothing within five round trips; an answer that comes later is taken in all the same.
+    /// Alone is who hears nothing within the time that the bus gives anybody to say that it is there; an answer that comes
+    /// later is taken in all the same. Five measured round trips would do on an idle machine; but who wrongly believes to be
+    /// alone signs with a key that verifiers do not know, and a lone start delayed by a tenth of a second harms nobody. They
+    /// are asked twice within that time, so that one lost message makes nobody believe to be alone.
     pub(crate) async fn meet_replicas(self: &Arc<Self>) -> bool {
         let (answered, mut first) = watch::channel(false);
-        let exchange = Arc::clone(self);
-        let asking = tokio::spawn(async move { exchange.ask_telling(&answered).await });
-        let patience = self
-            .connector
-            .measured_round_trip()
-            .saturating_mul(5)
-            .max(LEAST_PATIENCE);
-        let first = async { first.wait_for(|answered| *answered).await.is_ok() };
-        if tokio::time::timeout(patience, first).await != Ok(true) {
-            return false;
+        let half = self.connector.round_trip() / 2;
+        for _ in 0..2 {
+            let (exchange, answered) = (Arc::clone(self), answered.clone());
+            let asking = tokio::spawn(async move { exchange.ask_telling(&answered).await });
+            let first = first.wait_for(|answered| *answered);
+            if matches!(tokio::time::timeout(half, first).await, Ok(Ok(_))) {
+                // Somebody is there: hear the others out too.
+                drop(asking.await);
+                return true;
+            }
         }
-        // Somebody is there: hear the others out too.
-        drop(asking.await);
-        true
+        false
     }
 
-    /// Exchanges keys regularly and whenever there are news, for ever.
+    /// Exchanges keys regularly, at each change of our own keys and whenever there are news, for ever.
     pub(crate) async fn keep_in_touch(self: Arc<Self>) {
+        let mut changes = self.issuer.changes();
         loop {
-            // Which of the two it was does not matter.
-            drop(tokio::time::timeout(INTERVAL, self.news.notified()).await);
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = self.news.notified() => {}
+                // The issuer lives as long as we do.
+                _ = changes.changed() => {}
+            }
             self.ask().await;
         }
     }
@@ -89,30 +88,68 @@ impl Exchange {
         self.news.notify_one();
     }
 
-    /// Tells all replicas what we know and takes in what they know. Returns the instances that answered.
-    pub(crate) async fn ask(&self) -> Vec<String> {
+    /// Tells all replicas what we know and takes in what they know. Returns how many answered that remember it.
+    pub(crate) async fn ask(&self) -> usize {
         self.ask_telling(&watch::Sender::new(false)).await
     }
 
-    async fn ask_telling(&self, answered: &watch::Sender<bool>) -> Vec<String> {
+    /// Says a last word, and stays while nobody else could answer for tokens of ours that are alive, at the latest until
+    /// `until`.
+    pub(crate) async fn linger(&self, until: Instant) {
+        let mut said = false;
+        while self.ask().await == 0 {
+            let now = self.clock.now();
+            let Some(end) = self.issuer.last_end().map(|end| end.min(until)) else {
+                return;
+            };
+            if end <= now {
+                return;
+            }
+            if !said {
+                let seconds = (end - now).as_secs();
+                tracing::info!(
+                    seconds,
+                    "No other replica: serving keys while tokens are alive"
+                );
+                said = true;
+            }
+            tokio::time::sleep_until(end.min(now + LINGERING_INTERVAL).into()).await;
+        }
+    }
+
+    /// Hears a replica out that has just announced itself. A Go replica may sign already.
+    pub(crate) fn hear_out(self: &Arc<Self>, instance: &str) {
+        if self.issuer.knows(instance) || instance == self.connector.identity().instance.as_str() {
+            return self.tell_news();
+        }
+        self.issuer
+            .expect(instance, self.clock.now() + LONGEST_EXPECTATION);
+        let exchange = Arc::clone(self);
+        tokio::spawn(async move { exchange.ask().await });
+    }
+
+    async fn ask_telling(&self, answered: &watch::Sender<bool>) -> usize {
         let own = self.connector.identity();
-        let mut instances = Vec::new();
+        let mut replicas = 0_usize;
         let url = format!("https://{}:888/local-keys", own.hostname);
         let Ok(address) = Address::parse(&url) else {
-            return instances;
+            return replicas;
         };
+        // Whoever was slow at the last exchange is waited for as well.
+        self.connector
+            .forget_responders(&[own.hostname.as_str().to_owned()]);
         let request = Outgoing::new(Method::Post, address)
             .json(self.issuer.word(self.clock.now()))
-            .within(EXCHANGE_BUDGET);
+            .within(BUDGET);
         let observe = |host: &str, response: &Response| {
-            let instance = text(&response.headers, FROM_ID);
+            let instance = response.headers.get(FROM_ID).unwrap_or_default();
             let of_replica = host == own.hostname.as_str() && instance != own.instance.as_str();
             if !of_replica || response.op_code() != Some(OpCode::Res) {
                 return;
             }
             if let Some(word) = Word::parse(&response.body) {
                 self.issuer.hear(instance, &word, self.clock.now());
-                instances.push(instance.to_owned());
+                replicas = replicas.saturating_add(usize::from(!word.is_plain()));
                 answered.send_replace(true);
             }
         };
@@ -122,84 +159,64 @@ impl Exchange {
                 tracing::warn!(error = %error, "Exchanging keys with other replicas");
                 "failed"
             }
-            Ok(_) if instances.is_empty() => "alone",
+            Ok(_) if !*answered.borrow() => "alone",
             Ok(_) => "ok",
         };
         self.metrics.exchanges.with_label_values(&[result]).inc();
-        instances
+        replicas
     }
 
-    /// Publishes a waiting key everywhere and lets it sign once that is confirmed; else it signs after its delay.
-    pub(crate) async fn introduce(&self, kid: KeyId, warm: bool) {
-        let told = self.ask().await;
-        let missing: Vec<_> = self
-            .issuer
-            .peers()
-            .into_iter()
-            .filter(|peer| !told.contains(peer))
-            .collect();
-        // Verifiers are warmed in any case: the key signs sooner or later.
-        let warmed = warm && self.warm_all(&kid).await;
-        if !missing.is_empty() {
-            tracing::warn!(%kid, ?missing, "Replicas did not confirm a new key, it signs after the activation delay");
-        } else if warmed {
-            self.issuer.confirm(&kid, self.clock.now());
-            self.tell_news();
-        }
-    }
-
-    /// Shows the waiting key, or the one that signs, to every verifier on the bus. Tells whether all of them know it now.
-    pub(crate) async fn warm_all(&self, kid: &KeyId) -> bool {
-        let Some(request) = self.ping("https://all:888/ping") else {
-            return false;
-        };
-        let (mut warm, mut cold) = (0_usize, Vec::new());
-        let observe = |host: &str, response: &Response| match response.op_code() {
-            Some(OpCode::Res) => warm = warm.saturating_add(1),
-            Some(OpCode::Err) => cold.push(Cold {
-                host: host.to_owned(),
-                instance: text(&response.headers, FROM_ID).to_owned(),
-            }),
-            Some(OpCode::Req | OpCode::Ack) | None => {}
-        };
-        let results = self
-            .connector
-            .multicast_observed(&request, observe)
-            .await
-            .unwrap_or_default();
-        let silent = results
-            .len()
-            .saturating_sub(warm.saturating_add(cold.len()));
-        for _ in 0..WARMING_RETRIES {
-            if cold.is_empty() {
-                break;
+    /// Tells replicas of the key that waits and shows it to verifiers, as far as that can be done; then it signs, or does so
+    /// after its delay.
+    pub(crate) async fn introduce(&self, kid: &KeyId) {
+        let mut shown: Option<Shown> = None;
+        while self.issuer.introducing().as_ref() == Some(kid) {
+            let now = self.clock.now();
+            let (step, missing) = self.issuer.next_step(now);
+            match step {
+                Step::Tell => {
+                    self.ask().await;
+                    self.issuer.told(self.clock.now());
+                }
+                Step::Wait(until) => tokio::time::sleep_until(until.into()).await,
+                Step::ShowAll => {
+                    self.issuer.showing(self.warming.spread(), now);
+                    let first = self.warming.show_all(&|| self.token()).await;
+                    let (cold, complete) = (first.cold.clone(), first.is_complete());
+                    shown = Some(first);
+                    self.issuer.shown(cold, complete, self.clock.now());
+                }
+                Step::ShowAgain(cold) => {
+                    self.issuer.showing(Duration::ZERO, now);
+                    let again = self.warming.show(cold, &|| self.token()).await;
+                    let (cold, complete) = (again.cold.clone(), again.silent == 0);
+                    shown = shown.map(|shown| shown.with(again));
+                    self.issuer.shown(cold, complete, self.clock.now());
+                }
+                Step::Done => {
+                    if let Some(shown) = shown {
+                        self.warming.report(kid, &shown);
+                    }
+                    if !missing.is_empty() {
+                        tracing::warn!(%kid, ?missing, "Replicas did not confirm a new key, it signs after the activation delay");
+                    }
+                    return;
+                }
             }
-            // Their debounce was running, or their clock is ahead.
-            tokio::time::sleep(DEBOUNCE).await;
-            cold = self.still_cold(cold).await;
         }
-        tracing::info!(%kid, warm, cold = cold.len(), silent, "Verifiers warmed");
-        for (state, count) in [("warm", warm), ("cold", cold.len()), ("unknown", silent)] {
-            let verifiers = self.metrics.verifiers.with_label_values(&[state]);
-            verifiers.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        cold.is_empty() && silent == 0 && !results.is_empty()
     }
 
-    /// Warms one verifier that has just started.
-    pub(crate) async fn warm_newcomer(&self, host: &str, instance: &str) {
-        if self.newcomers.fetch_add(1, Ordering::Relaxed) < MOST_NEWCOMERS {
-            let newcomer = Cold {
-                host: host.to_owned(),
-                instance: instance.to_owned(),
-            };
-            self.still_cold(vec![newcomer]).await;
+    /// Remembers a verifier that has just started, and shows it the key that signs if that falls to this replica.
+    pub(crate) async fn meet_verifier(&self, newcomer: Verifier) {
+        self.warming.meet(newcomer.clone());
+        if self.is_nearest_to(&newcomer.instance) {
+            let token = || self.token();
+            self.warming.show_newcomer(newcomer, &token).await;
         }
-        self.newcomers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Tells whether this replica is the one to warm a newcomer: the one whose ID is nearest to it by hash.
-    pub(crate) fn is_nearest_to(&self, newcomer: &str) -> bool {
+    fn is_nearest_to(&self, newcomer: &str) -> bool {
         let own = self.connector.identity().instance.as_str();
         if newcomer == own {
             return false;
@@ -211,44 +228,21 @@ impl Exchange {
             hasher.finish()
         };
         self.issuer
-            .peers()
+            .peers_of_ours()
             .iter()
             .all(|peer| distance(own) <= distance(peer))
     }
 
-    async fn still_cold(&self, verifiers: Vec<Cold>) -> Vec<Cold> {
-        let mut cold = Vec::new();
-        for verifier in verifiers {
-            let url = format!("https://{}.{}:888/ping", verifier.instance, verifier.host);
-            let Some(request) = self.ping(&url) else {
-                continue;
-            };
-            if self.connector.request(request).await.is_err() {
-                cold.push(verifier);
-            }
-        }
-        cold
+    /// Makes a harmless token of the key to show.
+    fn token(&self) -> Option<CompactJwt> {
+        self.minting.sign_own(&self.issuer.warm_up()?)
     }
-
-    /// Makes a harmless request whose actor is signed with the key to show.
-    fn ping(&self, url: &str) -> Option<Outgoing> {
-        let address = Address::parse(url).ok()?;
-        let token = self.issuer.warm_up_token()?;
-        let request = Outgoing::new(Method::Get, address).header(ACTOR, token.as_str());
-        Some(request.within(EXCHANGE_BUDGET))
-    }
-}
-
-fn text<'a>(headers: &'a Headers, name: &str) -> &'a str {
-    headers.get(name).unwrap_or_default()
 }
 
 /// A safety net: what matters is told at once.
 const INTERVAL: Duration = Duration::from_secs(5);
-const EXCHANGE_BUDGET: Duration = Duration::from_secs(2);
-/// A replica on a busy machine needs longer than the broker.
-const LEAST_PATIENCE: Duration = Duration::from_millis(25);
-/// A verifier fetches keys at most once a second.
-const DEBOUNCE: Duration = Duration::from_millis(1100);
-const WARMING_RETRIES: usize = 2;
-const MOST_NEWCOMERS: usize = 16;
+const BUDGET: Duration = Duration::from_secs(2);
+/// How often the last replica looks for another one.
+const LINGERING_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a JWK Set waits for the keys of a replica that has just announced itself.
+const LONGEST_EXPECTATION: Duration = Duration::from_millis(60);

@@ -4,32 +4,40 @@
 //! the JWK Set is encoded when the ring changes, so that serving it costs a reference count.
 
 use crate::config::Config;
-use crate::replicas::{Heard, Replicas, Word};
+use crate::member::{Member, Outcome, Step};
 use crate::transform::ClaimsTransformer;
+use crate::word::Word;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::{Clock, Failure};
-use microbus_service::{Draft, KeyReport, KeySlot, KeyState};
+use microbus_service::{Draft, KeyReport, KeySlot, KeyState, Verifier};
 use microbus_token::{
-    Change, Claims, CompactJwt, IdentityProvider, JwkSet, KeyError, KeyId, KeyRing, KeyStation,
-    RingError, RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access, mint_access,
+    ACCESS_PADDING, Change, Claims, IdentityProvider, JwkSet, KeyError, KeyId, KeyStation,
+    RingError, RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access,
 };
 use rand::rngs::StdRng;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Mints access tokens and publishes the keys that verify them.
 pub struct Issuer {
     config: ArcSwap<Config>,
     active: ArcSwapOption<SigningKey>,
     published: ArcSwap<Published>,
-    /// Locked after the ring where both are needed.
-    replicas: Mutex<Replicas>,
-    ring: Mutex<KeyRing>,
+    member: Mutex<Member>,
+    /// Counts what happened to our own keys, for those who wait for it.
+    changes: watch::Sender<u64>,
+    /// The replica whose first word is on its way.
+    expected: watch::Sender<Option<Expected>>,
     rng: Mutex<StdRng>,
     transformers: Vec<Box<dyn ClaimsTransformer>>,
     clock: Arc<dyn Clock>,
+    made: Instant,
+    /// When the last token that was minted here ends, in milliseconds since the issuer was made.
+    last_end: AtomicU64,
 }
 
 /// The keys that verify tokens of any replica, and the same as the body of an answer.
@@ -37,6 +45,13 @@ pub struct Issuer {
 struct Published {
     keys: JwkSet,
     body: Bytes,
+}
+
+/// A replica that has announced itself and was not heard yet.
+#[derive(Debug, Clone)]
+struct Expected {
+    instance: String,
+    until: Instant,
 }
 
 /// Why a token was not minted.
@@ -86,21 +101,26 @@ impl Issuer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let policy = RotationPolicy::access(config.key_rotation_interval);
+        let member = Member::new(instance, policy, config.warm_verifiers);
         Self {
             config: ArcSwap::from_pointee(config),
             active: ArcSwapOption::empty(),
             published: ArcSwap::from_pointee(Published::of(JwkSet::default())),
-            replicas: Mutex::new(Replicas::new(instance)),
-            ring: Mutex::new(KeyRing::new(policy)),
+            member: Mutex::new(member),
+            changes: watch::Sender::new(0),
+            expected: watch::Sender::new(None),
             rng: Mutex::new(rng),
             transformers,
+            made: clock.now(),
             clock,
+            last_end: AtomicU64::new(0),
         }
     }
 
     /// Puts a configuration in force, for tokens and keys to come.
     pub fn configure(&self, config: Config) {
-        lock(&self.ring).set_policy(RotationPolicy::access(config.key_rotation_interval));
+        let policy = RotationPolicy::access(config.key_rotation_interval);
+        lock(&self.member).configure(policy, config.warm_verifiers);
         self.config.store(Arc::new(config));
     }
 
@@ -109,32 +129,17 @@ impl Issuer {
     /// # Errors
     /// [`RotationError`] when no key can be made.
     pub fn start(&self, now: Instant) -> Result<(), RotationError> {
-        let mut ring = lock(&self.ring);
-        if ring.active().is_none() && ring.next().is_none() {
-            ring.prepare(self.new_key()?, now)?;
+        let mut member = lock(&self.member);
+        if member.ring().active().is_none() && member.ring().next().is_none() {
+            member.prepare(self.new_key()?, now)?;
         }
-        self.publish(&ring, &[]);
+        self.publish(&member);
         Ok(())
     }
 
     /// Lets the first key sign at once: where no other replica is, no verifier can have missed it.
     pub fn activate_first(&self, now: Instant) {
-        let mut ring = lock(&self.ring);
-        let changes = ring.activate_now(now);
-        self.publish(&ring, &changes);
-    }
-
-    /// Lets a key that waits sign before its time, because every replica and every verifier has it.
-    pub fn confirm(&self, id: &KeyId, now: Instant) {
-        let mut ring = lock(&self.ring);
-        let changes = ring.confirm(id, now);
-        self.publish(&ring, &changes);
-    }
-
-    /// Returns the key that is published and does not sign yet.
-    #[must_use]
-    pub fn waiting_key(&self) -> Option<KeyId> {
-        lock(&self.ring).next().map(|(key, _)| key.id().clone())
+        self.change(|member| member.activate_first(now));
     }
 
     /// Tells whether a key signs.
@@ -149,42 +154,114 @@ impl Issuer {
         **self.config.load()
     }
 
+    /// Returns what tells of each change of our own keys.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Takes in what another replica says of keys.
     pub(crate) fn hear(&self, instance: &str, word: &Word, now: Instant) {
-        let ring = lock(&self.ring);
-        let heard = lock(&self.replicas).hear(instance, word, &ring, now);
-        if heard == Heard::News {
-            self.publish(&ring, &[]);
-        }
+        let mut member = lock(&self.member);
+        let outcome = member.hear(instance, word, now);
+        self.take_note(&member, &outcome);
+        let is_heard = |expected: &Expected| expected.instance == instance;
+        self.expected
+            .send_if_modified(|expected| expected.take_if(|one| is_heard(one)).is_some());
+    }
+
+    /// Has JWK Sets wait for the word of a replica that has just announced itself, at the latest until `until`.
+    pub(crate) fn expect(&self, instance: &str, until: Instant) {
+        let instance = instance.to_owned();
+        self.expected
+            .send_replace(Some(Expected { instance, until }));
+    }
+
+    /// Returns until when JWK Sets wait for another replica's word; none almost always.
+    pub(crate) fn expects(&self, now: Instant) -> Option<Instant> {
+        let expected = self.expected.borrow();
+        expected
+            .as_ref()
+            .map(|expected| expected.until)
+            .filter(|until| now < *until)
+    }
+
+    /// Returns when that word is heard, or at `until`.
+    pub(crate) async fn heard(&self, until: Instant) {
+        let mut expected = self.expected.subscribe();
+        let heard = expected.wait_for(Option::is_none);
+        // Either is a reason to go on.
+        drop(tokio::time::timeout_at(until.into(), heard).await);
     }
 
     /// Returns what to tell other replicas of keys: the body of a `LocalKeys` request or answer.
     pub(crate) fn word(&self, now: Instant) -> String {
-        let ring = lock(&self.ring);
-        lock(&self.replicas).word(&ring, now).to_json()
+        lock(&self.member).word(now).to_json()
     }
 
-    /// Returns the other replicas that were heard lately.
-    pub(crate) fn peers(&self) -> Vec<String> {
-        lock(&self.replicas).peers().map(str::to_owned).collect()
+    /// Has all further words say that this replica goes.
+    pub(crate) fn leave(&self) {
+        lock(&self.member).leave();
+    }
+
+    /// Tells whether a replica was heard lately.
+    pub(crate) fn knows(&self, instance: &str) -> bool {
+        let member = lock(&self.member);
+        member.replicas().peers().any(|peer| peer == instance)
+    }
+
+    /// Returns the replicas that were heard lately and warm verifiers as we do.
+    pub(crate) fn peers_of_ours(&self) -> Vec<String> {
+        let member = lock(&self.member);
+        let peers = member.replicas().peers_of_ours();
+        peers.map(str::to_owned).collect()
+    }
+
+    /// Returns the key that is being introduced to replicas and verifiers.
+    pub(crate) fn introducing(&self) -> Option<KeyId> {
+        lock(&self.member).introducing().cloned()
+    }
+
+    /// Returns what is to be done for it, and who is known to lack it among the replicas.
+    pub(crate) fn next_step(&self, now: Instant) -> (Step, Vec<String>) {
+        let member = lock(&self.member);
+        (member.next_step(now), member.missing())
+    }
+
+    /// Says that all replicas were told, and those that answered were heard.
+    pub(crate) fn told(&self, now: Instant) {
+        self.change(|member| member.told(now));
+    }
+
+    /// Says that the key is being shown to verifiers, for so long beyond the time of one fetch.
+    pub(crate) fn showing(&self, beyond: Duration, now: Instant) {
+        lock(&self.member).showing(beyond, now);
+    }
+
+    /// Says what came of it: who does not know the key, and whether everybody answered.
+    pub(crate) fn shown(&self, cold: Vec<Verifier>, complete: bool, now: Instant) {
+        self.change(|member| member.shown(cold, complete, now));
     }
 
     /// Returns a token that shows a key to verifiers before, or while, it signs: of the waiting key if there is one.
     ///
     /// # Security
     /// It is a valid token of nobody in particular for at most six seconds: it has a fixed `sub` and no other claim.
-    pub(crate) fn warm_up_token(&self) -> Option<CompactJwt> {
-        let ring = lock(&self.ring);
-        let key = ring.next().map(|(key, _)| key).or_else(|| ring.active())?;
-        let claims = Claims::from_json(WARM_UP_CLAIMS).ok()?;
+    pub(crate) fn warm_up(&self) -> Option<Draft> {
+        let key = {
+            let member = lock(&self.member);
+            let next = member.ring().next().map(|(key, _)| key);
+            Arc::clone(next.or_else(|| member.ring().active())?)
+        };
+        let mut claims = Claims::from_json(WARM_UP_CLAIMS).ok()?;
+        let nobody = IdentityProvider::of(&claims);
         let jti = TokenId::random(&mut *lock(&self.rng), TokenId::ACCESS_LENGTH);
-        Some(mint_access(
+        let wall = self.clock.wall();
+        force_access(&mut claims, &nobody, WARM_UP_LIFETIME, &jti, wall);
+        Some(Draft {
             claims,
-            WARM_UP_LIFETIME,
-            &jti,
             key,
-            self.clock.wall(),
-        ))
+            lifetime: WARM_UP_LIFETIME,
+        })
     }
 
     /// Does what the time demands of the keys and returns when to call again.
@@ -192,29 +269,23 @@ impl Issuer {
     /// # Errors
     /// [`RotationError`] when a key is due and cannot be made: the old one goes on signing.
     pub fn advance(&self, now: Instant) -> Result<Option<Instant>, RotationError> {
-        let mut ring = lock(&self.ring);
-        let changes = ring.advance(now);
-        let next_expiry = {
-            let mut replicas = lock(&self.replicas);
-            replicas.expire(now);
-            replicas.next_expiry()
-        };
-        let rotated = if ring.rotation_due(now) {
-            self.new_key().and_then(|key| {
-                tracing::info!(kid = %key.id(), "Key published, signs after the activation delay");
-                Ok(ring.prepare(key, now)?)
-            })
-        } else {
-            Ok(())
-        };
-        self.publish(&ring, &changes);
-        rotated?;
-        Ok(ring.next_wakeup().into_iter().chain(next_expiry).min())
+        let mut member = lock(&self.member);
+        let outcome = member.advance(now);
+        self.take_note(&member, &outcome);
+        if member.rotation_due(now) {
+            let key = self.new_key()?;
+            tracing::info!(kid = %key.id(), "Key published, signs after the activation delay");
+            member.prepare(key, now)?;
+            self.publish(&member);
+            self.changes
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
+        Ok(member.next_wakeup())
     }
 
     /// Asks for a new key regardless of the age of the one that signs; [`Issuer::advance`] makes it.
     pub fn rotate(&self) {
-        lock(&self.ring).request_rotation();
+        lock(&self.member).request_rotation();
     }
 
     /// Drafts a token for `claims` that lives for the caller's time budget.
@@ -238,6 +309,7 @@ impl Issuer {
         }
         let jti = TokenId::random(&mut *lock(&self.rng), TokenId::ACCESS_LENGTH);
         let lifetime = config.lifetime(given_budget);
+        self.note_end(lifetime);
         force_access(
             &mut claims,
             &identity_provider,
@@ -258,20 +330,22 @@ impl Issuer {
     /// Returns what is to be seen of the keys of this replica and of the others.
     #[must_use]
     pub fn keys(&self, now: Instant) -> KeyReport {
-        let ring = lock(&self.ring);
-        let own: Vec<_> = ring
-            .stations()
-            .into_iter()
-            .map(|(kid, station)| key_state(&kid, station, now))
-            .collect();
+        let member = lock(&self.member);
+        let own = member.ring().stations().into_iter();
+        let own = own.map(|(kid, station)| key_state(&kid, station, now));
+        let next_rotation = member.ring().next_rotation();
         KeyReport {
-            foreign: self.published.load().keys.len().saturating_sub(own.len()),
-            own,
-            replicas: lock(&self.replicas).peers().count(),
-            next_rotation: ring
-                .next_rotation()
-                .map(|due| due.saturating_duration_since(now)),
+            foreign: member.replicas().foreign_keys(),
+            own: own.collect(),
+            replicas: member.replicas().peers().count(),
+            next_rotation: next_rotation.map(|due| due.saturating_duration_since(now)),
         }
+    }
+
+    /// Returns when no token that was minted here can be alive any more; none if none was minted.
+    pub(crate) fn last_end(&self) -> Option<Instant> {
+        let milliseconds = self.last_end.load(Ordering::Relaxed);
+        (milliseconds > 0).then(|| self.made + Duration::from_millis(milliseconds))
     }
 
     /// Returns the body of an answer with the JWK Set, newest key first; `{}` before the first key.
@@ -290,18 +364,47 @@ impl Issuer {
         Ok(SigningKey::generate(&mut *lock(&self.rng))?)
     }
 
-    /// Publishes first and signs second, so that no token precedes its key.
-    fn publish(&self, ring: &KeyRing, changes: &[Change]) {
-        self.published
-            .store(Arc::new(Published::of(lock(&self.replicas).union(ring))));
-        self.active.store(ring.active().cloned());
-        for change in changes {
+    fn note_end(&self, lifetime: Duration) {
+        let age = self.clock.now().saturating_duration_since(self.made);
+        let end = age.saturating_add(lifetime).saturating_add(ACCESS_PADDING);
+        let milliseconds = u64::try_from(end.as_millis()).unwrap_or(u64::MAX);
+        self.last_end.fetch_max(milliseconds, Ordering::Relaxed);
+    }
+
+    /// Has something happen to our own keys.
+    fn change(&self, happen: impl FnOnce(&mut Member) -> Vec<Change>) {
+        let mut member = lock(&self.member);
+        let changes = happen(&mut member);
+        let outcome = Outcome {
+            news: false,
+            changes,
+        };
+        self.take_note(&member, &outcome);
+    }
+
+    /// Puts what happened in force and tells whoever waits for it.
+    fn take_note(&self, member: &Member, outcome: &Outcome) {
+        if outcome.news || !outcome.changes.is_empty() {
+            self.publish(member);
+        }
+        for change in &outcome.changes {
             match change {
                 Change::Activated(kid) => tracing::info!(%kid, "Key signs"),
                 Change::Retired(kid) => tracing::info!(%kid, "Key retired, still published"),
                 Change::Erased(kid) => tracing::info!(%kid, "Key withdrawn, its tokens are dead"),
             }
         }
+        if !outcome.changes.is_empty() {
+            self.changes
+                .send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Publishes first and signs second, so that no token precedes its key.
+    fn publish(&self, member: &Member) {
+        self.published
+            .store(Arc::new(Published::of(member.union())));
+        self.active.store(member.ring().active().cloned());
     }
 }
 

@@ -22,10 +22,12 @@ mod config;
 mod endpoints;
 mod exchange;
 mod issuer;
+mod member;
 mod replicas;
 mod service;
 mod status;
 mod transform;
+mod word;
 
 pub use config::{Config, PROPERTIES};
 pub use issuer::{Drafted, Issuer, MintError, RotationError};

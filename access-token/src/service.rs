@@ -10,7 +10,8 @@ use clap::Parser;
 use futures_util::future::BoxFuture;
 use microbus_bus::{Clock, Connector, Failure, Route};
 use microbus_service::{
-    Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape, Station,
+    Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
+    Station, Verifier,
 };
 use microbus_token::{KeyId, VerifyingKey};
 use std::net::SocketAddr;
@@ -92,6 +93,7 @@ pub fn main(transformers: Vec<Box<dyn ClaimsTransformer>>) -> ExitCode {
                 minting: parts.minting,
                 clock,
                 contact: Mutex::default(),
+                lingers: matches!(parts.deployment, Deployment::Prod | Deployment::Lab),
             })
         },
     )
@@ -103,6 +105,8 @@ struct AccessToken {
     minting: Arc<Minting>,
     clock: Arc<dyn Clock>,
     contact: Mutex<Option<Contact>>,
+    /// Whether the last replica stays until its tokens are dead: nobody waits for that on a developer's machine.
+    lingers: bool,
 }
 
 /// The exchange with other replicas over the connection of the latest attempt to start.
@@ -123,9 +127,13 @@ impl Drop for Contact {
 impl AccessToken {
     /// Meets the other replicas.
     async fn make_contact(&self, connector: &Arc<Connector>) {
-        let (issuer, clock) = (Arc::clone(&self.issuer), Arc::clone(&self.clock));
-        let metrics = Arc::clone(&self.metrics);
-        let exchange = Exchange::new(issuer, Arc::clone(connector), clock, metrics);
+        let exchange = Exchange::new(
+            Arc::clone(&self.issuer),
+            Arc::clone(connector),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.minting),
+        );
         let alone = !exchange.meet_replicas().await;
         let regular = tokio::spawn(Arc::clone(&exchange).keep_in_touch());
         let contact = Contact {
@@ -139,40 +147,33 @@ impl AccessToken {
 
     /// Has the first key sign: at once where nobody else is, else when everybody has it.
     async fn begin_to_sign(&self) {
-        let Some((exchange, alone)) = self
-            .contact()
-            .as_ref()
-            .map(|contact| (Arc::clone(&contact.exchange), contact.alone))
-        else {
-            return;
-        };
-        let (Some(kid), warm) = (
-            self.issuer.waiting_key(),
-            self.issuer.config().warm_verifiers,
-        ) else {
-            return;
-        };
+        let alone = self.contact().as_ref().is_none_or(|contact| contact.alone);
         if alone {
             self.issuer.activate_first(self.clock.now());
-            if warm {
-                tokio::spawn(async move { exchange.warm_all(&kid).await });
-            }
+            self.introduce_new_key();
+            // What shows the key to verifiers is on its way before anybody can ask for a token.
+            tokio::task::yield_now().await;
             return;
         }
-        tracing::info!(%kid, "Other replicas are there: the key is shown to them and to verifiers before it signs");
-        exchange.introduce(kid, warm).await;
+        tracing::info!(
+            "Other replicas are there: the key is shown to them and to verifiers before it signs"
+        );
+        let mut changes = self.issuer.changes();
+        self.introduce_new_key();
         while !self.issuer.signs() {
             let wakeup = self.advance(self.clock.now());
             let until = wakeup.unwrap_or_else(|| self.clock.now() + ROTATION_RETRY);
-            if !self.issuer.signs() {
-                tokio::time::sleep_until(until.into()).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                // The issuer lives as long as we do.
+                _ = changes.changed() => {}
             }
         }
     }
 
-    /// Introduces a key that has come to wait since the last call.
-    fn introduce_waiting_key(&self) {
-        let Some(kid) = self.issuer.waiting_key() else {
+    /// Introduces a key that was made since the last call.
+    fn introduce_new_key(&self) {
+        let Some(kid) = self.issuer.introducing() else {
             return;
         };
         let mut contact = self.contact();
@@ -184,8 +185,7 @@ impl AccessToken {
         }
         contact.introducing = Some(kid.clone());
         let exchange = Arc::clone(&contact.exchange);
-        let warm = self.issuer.config().warm_verifiers;
-        tokio::spawn(async move { exchange.introduce(kid, warm).await });
+        tokio::spawn(async move { exchange.introduce(&kid).await });
     }
 
     fn contact(&self) -> MutexGuard<'_, Option<Contact>> {
@@ -218,10 +218,16 @@ impl Service for AccessToken {
             match station {
                 Station::Heard => self.make_contact(&connector).await,
                 Station::Published => self.begin_to_sign().await,
-                Station::Leaving => {
+                Station::Leaving { until } => {
                     let contact = self.contact().take();
                     if let Some(contact) = contact {
-                        contact.exchange.ask().await;
+                        self.issuer.leave();
+                        let until = if self.lingers {
+                            until
+                        } else {
+                            self.clock.now()
+                        };
+                        contact.exchange.linger(until).await;
                     }
                 }
             }
@@ -234,12 +240,15 @@ impl Service for AccessToken {
             return;
         };
         if host == PROFILE.issuer.host() {
-            contact.exchange.tell_news();
+            contact.exchange.hear_out(instance);
         }
-        if self.issuer.config().warm_verifiers && contact.exchange.is_nearest_to(instance) {
+        if self.issuer.config().warm_verifiers {
             let exchange = Arc::clone(&contact.exchange);
-            let (host, instance) = (host.to_owned(), instance.to_owned());
-            tokio::spawn(async move { exchange.warm_newcomer(&host, &instance).await });
+            let newcomer = Verifier {
+                host: host.to_owned(),
+                instance: instance.to_owned(),
+            };
+            tokio::spawn(async move { exchange.meet_verifier(newcomer).await });
         }
     }
 
@@ -249,7 +258,7 @@ impl Service for AccessToken {
 
     fn advance(&self, now: Instant) -> Option<Instant> {
         let advanced = self.issuer.advance(now);
-        self.introduce_waiting_key();
+        self.introduce_new_key();
         match advanced {
             Ok(wakeup) => wakeup,
             Err(error) => {

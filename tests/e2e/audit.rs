@@ -37,23 +37,29 @@ async fn each_decision_is_a_line_and_no_token_is_in_it() {
     // The end of the process is the end of its trail.
     assert!(issuer.stop().await.success());
     let text = std::fs::read_to_string(issuer.folder().join("audit.jsonl")).unwrap();
-    let lines: Vec<Value> = text
+    let (own, lines): (Vec<Value>, Vec<Value>) = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+        .partition(|line: &Value| line["caller"] == HOST);
+    assert!(!own.is_empty(), "the first key is shown to verifiers");
+    for line in &own {
+        assert_eq!(line["sub"], "warm-up@access.token.core", "{line}");
+    }
     let token = minted.json()["token"].as_str().unwrap().to_owned();
     let jti = e2e::normal::claim(&token, "jti");
     let expected = serde_json::json!({
         "time": lines[0]["time"], "service": HOST, "id": lines[0]["id"], "caller": "tester.client", "outcome": "minted",
         "caller_id": "id-tester0000", "jti": jti, "sub": "harry", "iss_given": "https://idp.example", "lifetime": 20,
-        "kid": lines[0]["kid"], "trace": trace, "prev": "0".repeat(64),
+        "kid": lines[0]["kid"], "trace": trace, "prev": lines[0]["prev"],
     });
     assert_eq!(lines[0], expected);
     assert_eq!(lines[1]["outcome"], "malformed");
     assert_eq!(lines.len(), 2);
     assert!(!text.contains(token.rsplit('.').next().unwrap()));
 
-    assert_eq!(verify(text.as_bytes(), None).unwrap().lines, 2);
+    assert_eq!(own[0]["prev"], "0".repeat(64));
+    let all = own.len() + lines.len();
+    assert_eq!(verify(text.as_bytes(), None).unwrap().lines, all);
     let second = text.split_once('\n').unwrap().1;
     let broken = verify(second.as_bytes(), Some(Digest::default()));
     assert!(matches!(broken, Err(Broken::Link { line: 1, .. })));

@@ -14,7 +14,7 @@ use e2e::child::Child;
 use e2e::http::exchange;
 use e2e::{Bus, Configurator, Issuer, PATIENCE, Product, build_folder};
 use microbus_bus::{Connector, SystemClock};
-use microbus_deploy::{Call, Permissions};
+use microbus_deploy::{Permissions, Target};
 use microbus_idp_bridge::token_exchange::{ACCESS_TOKEN, BEARER_TOKEN, ID_TOKEN, TOKEN_EXCHANGE};
 use microbus_idp_bridge::{Bridge, Settings};
 use microbus_wire::Hostname;
@@ -178,14 +178,8 @@ impl Application {
         let permissions = [Product::ACCESS_TOKEN, Product::BEARER_TOKEN].iter().fold(
             Permissions::of_service(plane, &host),
             |permissions, product| {
-                let issuer = Hostname::parse(product.host).unwrap();
-                let mint = Call {
-                    host: Some(&issuer),
-                    port: Some(666),
-                    method: None,
-                    route: "/mint",
-                };
-                permissions.with_call(plane, &host, &mint).unwrap()
+                let mint = Target::resolve(Some(product.host), ":666/mint").unwrap();
+                permissions.with_call(plane, &host, &mint, None)
             },
         );
         let credentials = self.bus.credentials_with("idp.bridge", &permissions);

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// A browser without a window, driven by the WebDriver protocol.
+/// A browser without a window, driven by the `WebDriver` protocol.
 struct Browser {
     address: String,
     session: String,

@@ -64,6 +64,7 @@ fn every_log_line_of_the_page_on_rotation_is_written_by_the_code() {
         include_str!("../../access-token/src/issuer.rs"),
         include_str!("../../access-token/src/replicas.rs"),
         include_str!("../../access-token/src/service.rs"),
+        include_str!("../../shared/service/src/warming.rs"),
     ];
     // Log lines are the quoted texts of several words that begin with a capital.
     let quoted = page.split('`').skip(1).step_by(2);

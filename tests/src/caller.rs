@@ -112,6 +112,23 @@ impl Caller {
     pub async fn listen(&self, pattern: &str) -> Listener {
         let subscription = self.client.subscribe(pattern.to_owned()).await;
         let subscription = subscription.expect("the client runs");
+        self.until_read().await;
+        Listener { subscription }
+    }
+
+    /// Subscribes to a pattern as one of a queue group, of which one hears each message; returns like [`Caller::listen`].
+    pub async fn listen_in_group(&self, pattern: &str, group: &str) -> Listener {
+        let subscription = self
+            .client
+            .queue_subscribe(pattern.to_owned(), group.to_owned())
+            .await;
+        let subscription = subscription.expect("the client runs");
+        self.until_read().await;
+        Listener { subscription }
+    }
+
+    /// Waits until the server has read everything that was sent before.
+    async fn until_read(&self) {
         // A flush ends when the bytes have left. What comes back through the server proves that it has read them.
         let mut echo = self.echo.lock().await;
         let own = microbus_wire::host::escape_host(&self.host);
@@ -123,7 +140,6 @@ impl Caller {
             "{} gets no answer from the server",
             self.host
         );
-        Listener { subscription }
     }
 
     /// Returns the bound of a message that the server announced, in bytes.

@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use microbus_deploy::ServerConfig;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,6 +25,7 @@ pub struct NatsServer {
     child: Child,
     address: SocketAddr,
     monitor: Option<SocketAddr>,
+    runs: bool,
 }
 
 impl NatsServer {
@@ -50,6 +53,44 @@ impl NatsServer {
             child,
             address,
             monitor,
+            runs: true,
+        }
+    }
+
+    /// Tells whether it was not stopped.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.runs
+    }
+
+    /// Starts a server like [`NatsServer::in_operator_mode`] that forms a cluster with the server `with`, and with all that
+    /// this one knows.
+    pub async fn in_cluster(config: &ServerConfig, with: Option<&Self>) -> Self {
+        let routes = match with {
+            Some(other) => format!("\"nats-route://{}\"", other.route_address().await),
+            None => String::new(),
+        };
+        let cluster = format!(
+            "cluster {{ name: test, host: \"127.0.0.1\", port: -1, routes: [{routes}] }}\n"
+        );
+        Self::start(&(config.to_text() + &cluster)).await
+    }
+
+    /// Waits until this server knows so many others of its cluster.
+    pub async fn until_joined(&self, others: usize) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let report = self.monitor("/routez").await;
+            let routes = report["routes"].as_array().into_iter().flatten();
+            let known: BTreeSet<_> = routes.map(|route| route["remote_id"].to_string()).collect();
+            if known.len() == others {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "a cluster of {} does not form",
+                others + 1
+            );
         }
     }
 
@@ -66,6 +107,7 @@ impl NatsServer {
             child,
             address,
             monitor,
+            runs: true,
         }
     }
 
@@ -108,6 +150,7 @@ impl NatsServer {
     /// Ends the server at once, without a word to its clients.
     pub fn stop(&mut self) {
         self.child.kill();
+        self.runs = false;
     }
 
     /// Starts the server again on the same port; one that still runs is stopped first, and none is started again that
@@ -117,6 +160,7 @@ impl NatsServer {
         let port = self.address.port().to_string();
         let command = with_monitor(&self.folder, &port);
         (self.child, self.address, self.monitor) = spawn(command).await;
+        self.runs = true;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
@@ -193,5 +237,5 @@ async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     (child, address, logged_after("Starting http monitor on "))
 }
 
-const ROUTES: &str = "Listening for route connections on ";
 const CONFIG: &str = "nats-server.conf";
+const ROUTES: &str = "Listening for route connections on ";

@@ -5,7 +5,7 @@ use crate::configurator::{self, Configurator};
 use crate::issuer::{IssuerSetup, Product};
 use crate::nats::NatsServer;
 use microbus_deploy::bootstrap::Plan;
-use microbus_deploy::{Bootstrap, Call, Nkey, NkeyKind, Permissions};
+use microbus_deploy::{Bootstrap, Nkey, NkeyKind, Permissions, Target};
 use microbus_wire::{Hostname, Plane};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 pub struct Bus {
     /// The server, which may be stopped and restarted.
     pub server: NatsServer,
+    /// The other servers of its cluster.
+    pub others: Vec<NatsServer>,
     bootstrap: Bootstrap,
     plane: Plane,
 }
@@ -26,6 +28,15 @@ impl Bus {
 
     /// Starts a bus whose messages are bounded to `max_payload` bytes.
     pub async fn with_max_payload(max_payload: u32) -> Self {
+        Self::with_servers(max_payload, 1).await
+    }
+
+    /// Starts a bus on a cluster of so many servers.
+    pub async fn on_cluster(servers: usize) -> Self {
+        Self::with_servers(1_048_576, servers).await
+    }
+
+    async fn with_servers(max_payload: u32, servers: usize) -> Self {
         let mut seeds = Zeroizing::new([[0; 32]; Bootstrap::KEYS]);
         for seed in seeds.iter_mut() {
             getrandom::fill(seed).expect("the operating system has randomness");
@@ -33,9 +44,22 @@ impl Bus {
         let bootstrap = Bootstrap::new(&Plan::default(), &seeds, SystemTime::now());
         let bootstrap = bootstrap.expect("the clock is set");
         let config = bootstrap.server_config().with_max_payload(max_payload);
-        let server = NatsServer::in_operator_mode(&config).await;
+        let server = match servers {
+            1 => NatsServer::in_operator_mode(&config).await,
+            _ => NatsServer::in_cluster(&config, None).await,
+        };
+        let mut others = Vec::new();
+        for _ in 1..servers {
+            others.push(NatsServer::in_cluster(&config, Some(&server)).await);
+        }
+        for one in others.iter().chain([&server]) {
+            if servers > 1 {
+                one.until_joined(servers - 1).await;
+            }
+        }
         Self {
             server,
+            others,
             bootstrap,
             plane: Plane::default(),
         }
@@ -63,26 +87,13 @@ impl Bus {
         if ISSUERS.contains(&host) {
             return self.credentials_with(host, &Permissions::of_issuer(plane, &own));
         }
-        let issuers = ISSUERS.map(|issuer| Hostname::parse(issuer).expect("a valid host name"));
-        let [access, bearer] = issuers.each_ref().map(|issuer| Call {
-            host: Some(issuer),
-            port: Some(666),
-            method: None,
-            route: "/{rest...}",
-        });
-        let anything = Call {
-            host: None,
-            port: None,
-            method: None,
-            route: "/{rest...}",
+        let trust_root = |issuer| {
+            Target::resolve(Some(issuer), ":666/{rest...}").expect("tests use valid routes")
         };
-        let permissions = [anything, access, bearer].iter().fold(
+        let [access, bearer] = ISSUERS.map(trust_root);
+        let permissions = [Target::anything(), access, bearer].iter().fold(
             Permissions::of_service(plane, &own),
-            |permissions, call| {
-                permissions
-                    .with_call(plane, &own, call)
-                    .expect("a valid route")
-            },
+            |permissions, target| permissions.with_call(plane, &own, target, None),
         );
         self.credentials_with(host, &permissions)
     }
@@ -103,8 +114,13 @@ impl Bus {
 
     /// Connects a caller with the credentials of `host`.
     pub async fn caller(&self, host: &str, instance: &str) -> Caller {
+        self.caller_at(&self.server, host, instance).await
+    }
+
+    /// Connects a caller to one server of the cluster; it learns of the others by itself.
+    pub async fn caller_at(&self, server: &NatsServer, host: &str, instance: &str) -> Caller {
         let credentials = self.credentials(host);
-        let url = self.server.url();
+        let url = server.url();
         Caller::connect(
             &url,
             Some(&credentials),
@@ -149,8 +165,10 @@ impl Bus {
     /// Sets up `product` for this bus: its URL in the environment, its credentials in the working directory.
     #[must_use]
     pub fn issuer(&self, product: Product) -> IssuerSetup {
+        let servers = self.others.iter().chain([&self.server]);
+        let urls: Vec<_> = servers.map(NatsServer::url).collect();
         IssuerSetup::new(product)
-            .with_variable("MICROBUS_NATS", &self.server.url())
+            .with_variable("MICROBUS_NATS", &urls.join(","))
             .with_file(
                 &format!("{}_nats.creds", product.host),
                 self.credentials(product.host),

@@ -36,50 +36,27 @@ fn word(keys: &[(u8, bool, u64)]) -> Word {
                 kid: jwk(*seed).id().as_str().to_owned(),
                 own: *own,
                 life: *life,
+                number: 1,
             }
         })
         .collect();
-    Word { keys: set, about }
+    Word {
+        keys: set,
+        about,
+        showing: Duration::ZERO,
+        leaving: false,
+    }
+}
+
+fn numbered(number: u64, mut word: Word) -> Word {
+    for about in &mut word.about {
+        about.number = number;
+    }
+    word
 }
 
 fn knows(replicas: &Replicas, seed: u8) -> bool {
     replicas.foreign.contains_key(jwk(seed).id())
-}
-
-#[test]
-fn a_word_survives_the_wire_and_go_replicas_can_read_it() {
-    let now = start();
-    let mut replicas = Replicas::new("id-own".to_owned());
-    replicas.hear("id-b", &word(&[(2, true, 100)]), &ring(&[1], now), now);
-    let json = replicas.word(&ring(&[1], now), now).to_json();
-    let read = Word::parse(json.as_bytes()).unwrap();
-    assert_eq!(read.says_of(jwk(1).id()), (true, CEILING));
-    assert_eq!(read.says_of(jwk(2).id()), (false, Duration::from_secs(100)));
-    let plain = JwkSet::from_json(json.as_bytes()).unwrap();
-    assert_eq!(plain.len(), 2, "whoever reads only `keys` serves them all");
-}
-
-#[test]
-fn of_a_go_replicas_answer_every_key_is_its_own() {
-    let mut set = JwkSet::default();
-    set.push(jwk(2)).unwrap();
-    let word = Word::parse(format!("{}\n", set.to_json()).as_bytes()).unwrap();
-    assert_eq!(word.says_of(jwk(2).id()), (true, CEILING));
-}
-
-#[test]
-fn what_says_nothing_of_keys_or_is_malformed_is_no_word() {
-    for body in [
-        "",
-        "{}",
-        "null",
-        "[]",
-        "{\"keys\":[]}",
-        "{\"keys\":[{\"kty\":\"RSA\"}]}",
-        "{\"keys\":7}",
-    ] {
-        assert!(Word::parse(body.as_bytes()).is_none(), "{body}");
-    }
 }
 
 #[test]
@@ -91,7 +68,8 @@ fn a_key_is_served_until_its_owner_says_that_no_token_of_it_can_live() {
         Heard::News
     );
     let later = now + Duration::from_secs(90);
-    replicas.hear("id-b", &word(&[(2, true, 100)]), &own, later);
+    let second = numbered(2, word(&[(2, true, 100)]));
+    replicas.hear("id-b", &second, &own, later);
     replicas.expire(now + Duration::from_secs(189));
     assert!(knows(&replicas, 2), "the owner extended its life");
     replicas.expire(now + Duration::from_secs(190));
@@ -118,6 +96,78 @@ fn hearsay_introduces_a_key_and_never_lengthens_its_life() {
 }
 
 #[test]
+fn hearsay_passes_a_later_word_of_the_owner_on_once() {
+    let (now, own) = (start(), ring(&[1], start()));
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let mut replicas = Replicas::new("id-own".to_owned());
+    replicas.hear("id-b", &word(&[(2, true, 100)]), &own, now);
+    let passed_on = numbered(2, word(&[(2, false, 100)]));
+    replicas.hear("id-c", &passed_on, &own, after(50));
+    assert_eq!(replicas.next_expiry(), Some(after(150)));
+    replicas.hear("id-d", &passed_on, &own, after(60));
+    assert_eq!(
+        replicas.next_expiry(),
+        Some(after(150)),
+        "the same word on another way"
+    );
+    let shorter = numbered(3, word(&[(2, false, 10)]));
+    replicas.hear("id-c", &shorter, &own, after(60));
+    assert_eq!(
+        replicas.next_expiry(),
+        Some(after(150)),
+        "only the owner shortens"
+    );
+    let stale = numbered(1, word(&[(2, true, 1)]));
+    replicas.hear("id-b", &stale, &own, after(61));
+    assert_eq!(
+        replicas.next_expiry(),
+        Some(after(150)),
+        "an old word that comes late"
+    );
+}
+
+#[test]
+fn a_word_that_was_on_its_way_for_long_brings_no_key_back() {
+    let (now, own) = (start(), ring(&[1], start()));
+    let after = |seconds| now + Duration::from_secs(seconds);
+    let mut replicas = Replicas::new("id-own".to_owned());
+    replicas.hear("id-b", &word(&[(2, true, 100)]), &own, now);
+    let late = word(&[(2, false, 5)]);
+    assert_eq!(
+        replicas.hear("id-c", &late, &own, after(101)),
+        Heard::Nothing
+    );
+    assert!(!knows(&replicas, 2));
+    let newer = numbered(2, late);
+    assert_eq!(replicas.hear("id-c", &newer, &own, after(101)), Heard::News);
+}
+
+#[test]
+fn a_replica_that_says_it_goes_is_not_waited_for() {
+    let (now, own) = (start(), ring(&[1], start()));
+    let mut replicas = Replicas::new("id-own".to_owned());
+    replicas.hear("id-b", &word(&[(2, true, 100)]), &own, now);
+    let leaving = Word {
+        leaving: true,
+        ..word(&[(2, true, 90)])
+    };
+    replicas.hear("id-b", &leaving, &own, now);
+    assert_eq!(replicas.peers().count(), 0);
+    assert!(knows(&replicas, 2));
+}
+
+#[test]
+fn hearsay_leaves_room_for_those_who_are_there() {
+    let (now, own) = (start(), ring(&[1], start()));
+    let mut replicas = Replicas::new("id-own".to_owned());
+    let flood: Vec<_> = (2..=60).map(|seed| (seed, false, 100)).collect();
+    replicas.hear("id-b", &word(&flood), &own, now);
+    assert_eq!(replicas.foreign.len(), MOST_HEARSAY);
+    replicas.hear("id-c", &word(&[(61, true, 100)]), &own, now);
+    assert!(knows(&replicas, 61));
+}
+
+#[test]
 fn nobody_can_claim_more_than_the_ceiling() {
     let (now, own) = (start(), ring(&[1], start()));
     let mut replicas = Replicas::new("id-own".to_owned());
@@ -130,7 +180,8 @@ fn a_key_id_means_one_key() {
     let (now, own) = (start(), ring(&[1], start()));
     let mut replicas = Replicas::new("id-own".to_owned());
     replicas.hear("id-b", &word(&[(2, true, 100)]), &own, now);
-    let mut forged = word(&[]);
+    let mut forged = word(&[(2, true, 100)]);
+    forged.keys = JwkSet::default();
     let other = Jwk::new(jwk(2).id().clone(), jwk(3).key().clone());
     forged.keys.push(other).unwrap();
     replicas.hear("id-b", &forged, &own, now);
@@ -141,11 +192,10 @@ fn a_key_id_means_one_key() {
 fn an_own_key_is_never_taken_from_others() {
     let (now, own) = (start(), ring(&[1], start()));
     let mut replicas = Replicas::new("id-own".to_owned());
-    let mut forged = word(&[]);
-    forged
-        .keys
-        .push(Jwk::new(jwk(1).id().clone(), jwk(3).key().clone()))
-        .unwrap();
+    let mut forged = word(&[(1, true, 100)]);
+    forged.keys = JwkSet::default();
+    let other = Jwk::new(jwk(1).id().clone(), jwk(3).key().clone());
+    forged.keys.push(other).unwrap();
     assert_eq!(replicas.hear("id-b", &forged, &own, now), Heard::Nothing);
     assert_eq!(replicas.union(&own).get(jwk(1).id()), Some(jwk(1).key()));
 }

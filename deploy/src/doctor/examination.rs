@@ -241,10 +241,11 @@ impl Examination<'_> {
     }
 
     async fn ask_system(&self, system: &System) -> Result<(Vec<Finding>, Trusted), SystemError> {
-        let cluster = Cluster::find(system).await?;
         let asked = SystemClock.wall();
+        let cluster = Cluster::find(system).await?;
+        let between = [asked, SystemClock.wall()];
         let servers = cluster.servers();
-        let mut findings = clock::check(servers, asked);
+        let mut findings = clock::check(servers, between);
         findings.extend(broker_monitor::check(servers));
         findings.extend(broker_limits::check_settings(servers));
         if let Some(path) = &self.request.operator_jwt {

@@ -152,6 +152,15 @@ impl Requester {
         loop {
             let wakeup = call.next_wakeup();
             let step = match wait(&mut heard.receiver, wakeup).await {
+                Some(message) if message.source_host != prepared.address.host() => {
+                    // Whoever has heard of the call may say so, but not answer for whom it went to.
+                    tracing::warn!(
+                        host = prepared.address.host(),
+                        source = message.source_host,
+                        "Another host answered a request"
+                    );
+                    UnicastStep::Wait
+                }
                 Some(message) => {
                     self.observe_ack(&prepared, &message.response, began);
                     call.on_message(message.response, self.clock.now())

@@ -4,6 +4,7 @@
 //! tests pass a map and nothing but [`Environment::of_process`] touches the process.
 
 use crate::regular_file;
+use crate::yaml;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -87,7 +88,7 @@ fn read_flat(path: &Path) -> BTreeMap<String, String> {
     let Ok(text) = regular_file::read_text(path) else {
         return BTreeMap::new();
     };
-    let parsed: Result<BTreeMap<String, serde_yaml::Value>, _> = serde_yaml::from_str(&text);
+    let parsed: Result<BTreeMap<String, serde_yaml::Value>, _> = yaml::parse(&text);
     parsed
         .unwrap_or_default()
         .into_iter()

@@ -6,6 +6,7 @@
 use crate::property::Property;
 use crate::regular_file;
 use crate::settings::Texts;
+use crate::yaml;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
 use std::io::ErrorKind;
@@ -53,15 +54,10 @@ fn read_one(
     properties: &[Property],
     found: &mut FileValues,
 ) {
-    if text.trim().is_empty() {
-        return;
-    }
-    let sections: Sections = match serde_yaml::from_str(text) {
+    let sections: Sections = match yaml::parse(text) {
         Ok(sections) => sections,
-        Err(error) => {
-            found
-                .skipped
-                .push((path.to_owned(), without_content(&error)));
+        Err(problem) => {
+            found.skipped.push((path.to_owned(), problem));
             return;
         }
     };
@@ -157,21 +153,8 @@ pub(crate) fn scalar_text(value: serde_yaml::Value) -> Option<String> {
     }
 }
 
-/// A parser's text may quote the file, which can hold a private key: only the place is kept.
-fn without_content(error: &serde_yaml::Error) -> String {
-    error.location().map_or_else(
-        || "not valid YAML".to_owned(),
-        |place| {
-            format!(
-                "not valid YAML at line {}, column {}",
-                place.line(),
-                place.column()
-            )
-        },
-    )
-}
-
 /// The top level of a file, with duplicates kept so that they can be refused.
+#[derive(Default)]
 struct Sections(Vec<(String, Body)>);
 
 enum Body {

@@ -40,6 +40,8 @@ mod signal;
 mod status;
 mod telemetry;
 mod vitals;
+mod warming;
+mod yaml;
 
 pub use audit::AUDIT_PROPERTIES;
 pub use deployment::Deployment;
@@ -57,3 +59,4 @@ pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };
 pub use settings::{Settings, default_settings};
+pub use warming::{Shown, Verifier, Warming};

@@ -136,8 +136,11 @@ pub enum Station {
     Heard,
     /// Everything but the dangerous port is subscribed: keys are published, and nothing is signed.
     Published,
-    /// The dangerous port is left, and all else still answered.
-    Leaving,
+    /// The dangerous port is left, and all else still answered, at the latest until this time.
+    Leaving {
+        /// When everything must be over.
+        until: Instant,
+    },
 }
 
 /// A service: the process around it calls these in the order of their declaration, then the last ones at any time.

@@ -74,6 +74,10 @@ impl Bench {
     }
 
     async fn reply(&self, to: &Request, reply: Reply<'_>) {
+        self.reply_as("echo_example", to, reply).await;
+    }
+
+    async fn reply_as(&self, source: &str, to: &Request, reply: Reply<'_>) {
         let mut response = Response::new(reply.status, Bytes::from(reply.body.to_owned()));
         let id = to.headers.get(header::MESSAGE_ID).unwrap();
         for (name, value) in [
@@ -88,9 +92,9 @@ impl Bench {
                 response.headers.set(name, value);
             }
         }
-        let subject = "microbus.reply._.echo_example.tester_client.id-abcdefghij";
+        let subject = format!("microbus.reply._.{source}.tester_client.id-abcdefghij");
         self.connection
-            .publish(subject.to_owned(), response.encode().into())
+            .publish(subject, response.encode().into())
             .await
             .unwrap();
     }
@@ -131,6 +135,30 @@ fn call_error(answer: Result<Response, RequestError>) -> CallError {
         Err(RequestError::Call(error)) => error,
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_another_host_than_was_asked_is_none() {
+    let mut bench = Bench::start(None).await;
+    let call = bench.ask(outgoing());
+    let (_, request) = bench.hear().await;
+    for reply in [
+        ACK,
+        Reply {
+            body: "planted",
+            ..ANSWER
+        },
+    ] {
+        bench.reply_as("evil_example", &request, reply).await;
+    }
+    bench.reply(&request, ANSWER).await;
+    assert_eq!(call.await.unwrap().unwrap().body, "pong");
+
+    let call = bench.ask(outgoing());
+    let (_, request) = bench.hear().await;
+    bench.reply_as("evil_example", &request, ANSWER).await;
+    let error = call_error(call.await.unwrap());
+    assert!(matches!(error, CallError::AckTimeout { .. }), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

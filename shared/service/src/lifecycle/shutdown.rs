@@ -18,13 +18,15 @@ impl Process {
             .shutdown_budget
             .saturating_sub(FLUSH_RESERVE)
             .max(FLUSH_RESERVE);
+        let began = self.clock.now();
+        let until = began + budget.saturating_sub(DRAIN_RESERVE);
         let drain = async {
             connector.leave(|route| route.port == DANGEROUS_PORT).await;
             for one in further {
                 one.leave(|_| true).await;
             }
             connector.drained().await;
-            self.reach(Station::Leaving, connector).await;
+            self.reach(Station::Leaving { until }, connector).await;
             connector
                 .leave(|route| !route.path.starts_with("/dcache/"))
                 .await;
@@ -32,7 +34,6 @@ impl Process {
             connector.leave(|_| true).await;
             connector.drained().await;
         };
-        let began = self.clock.now();
         let drained = tokio::time::timeout(budget, drain).await;
         if drained.is_err() {
             tracing::error!(
@@ -55,6 +56,8 @@ impl Process {
     }
 }
 
+/// Kept from the shutdown budget for answering what came in the end.
+const DRAIN_RESERVE: Duration = Duration::from_secs(1);
 /// Kept from the shutdown budget for writing what is buffered.
 const FLUSH_RESERVE: Duration = Duration::from_secs(2);
 /// How long a stop waits for a collector.

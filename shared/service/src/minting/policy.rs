@@ -1,5 +1,6 @@
 //! What each caller may mint: an expression over the final claims, by the caller's host.
 
+use crate::yaml;
 use microbus_required_claims::RequiredClaims;
 use microbus_token::Claims;
 use serde_json::{Map, Value};
@@ -50,7 +51,7 @@ impl MintPolicy {
         }
         let wanted = "write a YAML map from caller host to expression, such as `idp.bridge: \"!roles.admin\"`";
         let map: serde_yaml::Mapping =
-            serde_yaml::from_str(text).map_err(|error| format!("{wanted}: {error}"))?;
+            yaml::parse(text).map_err(|problem| format!("{wanted}: {problem}"))?;
         let guards = map.into_iter().map(|(host, guard)| {
             let (Some(host), Some(guard)) = (host.as_str(), crate::files::scalar_text(guard))
             else {
