@@ -25,7 +25,7 @@ enum Verb {
 
 /// Tell whether a line of a chained trail was removed, changed or moved
 ///
-/// Follows the links that an issuer with AuditChain writes, through all files in the order given, the oldest first. Whoever
+/// Follows the links that an issuer writes into a chained trail, through all files in the order given, the oldest first. Whoever
 /// can write the files can also write a whole new chain: keep the last digest elsewhere, and pass it as --head the next time.
 /// Lines that were written since may follow it.
 ///

@@ -135,10 +135,8 @@ pub fn verify(trail: &[u8], after: Option<Digest>) -> Result<Verified, Broken> {
     let mut follower = Follower::new(after);
     let trail = trail.strip_suffix(b"\n").unwrap_or(trail);
     if !trail.is_empty() {
-        let lines = trail.split(|byte| *byte == b'\n');
-        lines
-            .map(|line| follower.follow(line))
-            .collect::<Result<(), _>>()?;
+        let mut lines = trail.split(|byte| *byte == b'\n');
+        lines.try_for_each(|line| follower.follow(line))?;
     }
     Ok(follower.end())
 }
