@@ -209,28 +209,11 @@ impl Exchange {
     /// Remembers a verifier that has just started, and shows it the key that signs if that falls to this replica.
     pub(crate) async fn meet_verifier(&self, newcomer: Verifier) {
         self.warming.meet(newcomer.clone());
-        if self.is_nearest_to(&newcomer.instance) {
+        let own = self.connector.identity().instance.as_str();
+        if Warming::falls_to(own, &self.issuer.peers_of_ours(), &newcomer) {
             let token = || self.token();
             self.warming.show_newcomer(newcomer, &token).await;
         }
-    }
-
-    /// Tells whether this replica is the one to warm a newcomer: the one whose ID is nearest to it by hash.
-    fn is_nearest_to(&self, newcomer: &str) -> bool {
-        let own = self.connector.identity().instance.as_str();
-        if newcomer == own {
-            return false;
-        }
-        let distance = |instance: &str| {
-            use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-            let mut hasher = DefaultHasher::new();
-            (instance, newcomer).hash(&mut hasher);
-            hasher.finish()
-        };
-        self.issuer
-            .peers_of_ours()
-            .iter()
-            .all(|peer| distance(own) <= distance(peer))
     }
 
     /// Makes a harmless token of the key to show.

@@ -57,6 +57,12 @@ pub const PROPERTIES: &[Property] = &[
         default: "",
         effect: "file with the alternate key, read again when it changes; counts more than AltPrivateKey",
     },
+    Property {
+        name: WARM_VERIFIERS,
+        rule: Rule::Switch,
+        default: "true",
+        effect: "show a new key to every verifier before it signs, and the current one to every verifier that starts",
+    },
     ANSWER_WITHOUT_ACK,
     MINTING_PROPERTIES[0],
     MINTING_PROPERTIES[1],
@@ -75,6 +81,8 @@ pub struct Config {
     pub token_lifetime: Duration,
     /// How long a new key is published before it signs.
     pub activation_delay: Duration,
+    /// Whether verifiers are shown keys before they meet them in tokens.
+    pub warm_verifiers: bool,
 }
 
 impl Config {
@@ -84,6 +92,7 @@ impl Config {
         Self {
             token_lifetime: settings.duration(AUTH_TOKEN_TTL),
             activation_delay: settings.duration(ACTIVATION_DELAY),
+            warm_verifiers: settings.switch(WARM_VERIFIERS),
         }
     }
 }
@@ -94,6 +103,7 @@ impl Default for Config {
         Self {
             token_lifetime: Duration::from_secs(720 * 60 * 60),
             activation_delay: Duration::from_secs(10),
+            warm_verifiers: true,
         }
     }
 }
@@ -104,6 +114,7 @@ pub(crate) const PRIVATE_KEY_FILE: &str = "PrivateKeyFile";
 pub(crate) const ALT_PRIVATE_KEY_FILE: &str = "AltPrivateKeyFile";
 const AUTH_TOKEN_TTL: &str = "AuthTokenTTL";
 const ACTIVATION_DELAY: &str = "ActivationDelay";
+const WARM_VERIFIERS: &str = "WarmVerifiers";
 
 #[cfg(test)]
 mod tests {

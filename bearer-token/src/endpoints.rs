@@ -3,12 +3,14 @@
 //! Source: spec: microbus-wire 4.1, 4.2, 11.4.
 
 use crate::issuer::Issuer;
+use crate::service::PROFILE;
 use crate::status;
 use microbus_bus::{
     Acknowledge, Answer, Delivery, Handling, Incoming, Reply, Route, Scope, Urgency,
 };
 use microbus_service::{Draft, Minting, Refused, arguments};
 use microbus_token::Claims;
+use microbus_wire::query;
 use std::sync::Arc;
 
 /// Returns the endpoints of the issuer.
@@ -45,9 +47,16 @@ pub(crate) fn routes(issuer: &Arc<Issuer>, minting: &Arc<Minting>) -> Vec<Route>
     ]
 }
 
+/// Answers with the keys of all replicas, and to a sister that asks for them with our own alone.
 fn publish(issuer: &Issuer, request: &Incoming) -> Answer {
     arguments::expect_none(request)?;
-    Ok(Reply::json(issuer.jwk_set()))
+    let of_sister = request.from_host() == PROFILE.issuer.host();
+    let body = if of_sister && query::pairs(request.query()).any(|(name, _)| name == "own") {
+        issuer.own_jwk_set()
+    } else {
+        issuer.jwk_set()
+    };
+    Ok(Reply::json(body))
 }
 
 fn draft(issuer: &Issuer, claims: Claims) -> Result<Draft, Refused> {

@@ -5,6 +5,8 @@
 
 use crate::config::Config;
 use crate::keys::{Change, Desired, Keys, PublishedKey};
+use crate::sisters::LONGEST_HOLD;
+use crate::union::{Report, Sisters};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::Clock;
@@ -34,6 +36,7 @@ struct State {
     desired: Desired,
     /// Signs where the operator gave no key, until there is one.
     ephemeral: Option<Arc<SigningKey>>,
+    sisters: Sisters,
 }
 
 /// The key that signs, and until when it does.
@@ -42,10 +45,11 @@ struct Signing {
     until: Option<Instant>,
 }
 
-/// The keys that verify our tokens, and the same as the body of an answer.
+/// The keys that verify tokens of any replica, and the same as the body of an answer; and the body with our own alone.
 struct Published {
     keys: JwkSet,
     body: Bytes,
+    own: Bytes,
 }
 
 /// Why a token was not minted.
@@ -63,11 +67,12 @@ impl Issuer {
         Self {
             config: ArcSwap::from_pointee(config),
             signing: ArcSwapOption::empty(),
-            published: ArcSwap::from_pointee(Published::of(JwkSet::default())),
+            published: ArcSwap::from_pointee(Published::of(JwkSet::default(), &JwkSet::default())),
             state: Mutex::new(State {
                 keys: Keys::new(config.activation_delay),
                 desired: Desired::default(),
                 ephemeral: None,
+                sisters: Sisters::default(),
             }),
             rng: Mutex::new(rng),
             clock,
@@ -93,14 +98,108 @@ impl Issuer {
             // Its tokens were never to last.
             changes.extend(state.keys.activate_now(now));
         }
-        self.publish(&state.keys, &changes);
+        let primary = state.keys.primary().cloned();
+        let is_new = |change: &Change| matches!(change, Change::Published(id) if Some(id) == primary.as_ref());
+        if state.sisters.count() > 0 && changes.iter().any(is_new) {
+            let until = now + state.keys.activation_delay() + LONGEST_HOLD;
+            state.keys.hold(until);
+        }
+        self.publish(&mut state, &changes);
+    }
+
+    /// Takes in what all sister replicas that are there publish.
+    pub(crate) fn hear_sisters(&self, reports: Vec<Report>, now: Instant) {
+        let mut state = lock(&self.state);
+        state.sisters.hear(reports, now);
+        let union = state.sisters.union(&state.keys.published());
+        if union != self.published.load().keys {
+            let kids = self.publish_union(&mut state);
+            tracing::info!(
+                published = kids,
+                sisters = state.sisters.count(),
+                "Keys of sister replicas changed"
+            );
+        }
+    }
+
+    /// Returns the instances of the sister replicas.
+    pub(crate) fn sisters(&self) -> Vec<String> {
+        lock(&self.state).sisters.instances()
+    }
+
+    /// Returns the key that is to sign.
+    pub(crate) fn primary(&self) -> Option<KeyId> {
+        lock(&self.state).keys.primary().cloned()
+    }
+
+    /// Tells whether some sister replica does not publish a key.
+    pub(crate) fn lack(&self, id: &KeyId) -> bool {
+        lock(&self.state).sisters.lack(id)
+    }
+
+    /// Tells whether the primary key does not sign yet.
+    pub(crate) fn waits(&self) -> bool {
+        lock(&self.state).keys.next_wakeup().is_some()
+    }
+
+    /// Returns for how long a new key is published before it signs.
+    pub(crate) fn activation_delay(&self) -> Duration {
+        lock(&self.state).keys.activation_delay()
+    }
+
+    /// Lets the primary key sign at its time, because every sister replica publishes it.
+    pub(crate) fn release(&self, now: Instant) {
+        let mut state = lock(&self.state);
+        let changes = state.keys.release(now);
+        self.publish(&mut state, &changes);
+    }
+
+    /// Has the alternate sign until the primary is known to all sister replicas; tells whether there is one.
+    pub(crate) fn stand_back(&self, now: Instant) -> bool {
+        let mut state = lock(&self.state);
+        let Some(changes) = state.keys.stand_back(now) else {
+            return false;
+        };
+        let until = now + state.keys.activation_delay() + LONGEST_HOLD;
+        state.keys.hold(until);
+        self.publish(&mut state, &changes);
+        true
+    }
+
+    /// Tells whether verifiers are to be shown keys.
+    pub(crate) fn warms_verifiers(&self) -> bool {
+        self.config.load().warm_verifiers
+    }
+
+    /// Returns a token that shows the primary key to verifiers before, or while, it signs.
+    ///
+    /// # Security
+    /// It is a valid token of nobody in particular for at most six seconds: it has a fixed `sub` and no other claim.
+    pub(crate) fn warm_up(&self) -> Option<Draft> {
+        let key = lock(&self.state).keys.primary_key()?;
+        let wall = self.clock.wall();
+        let seconds = wall.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+        let jti = TokenId::random(&mut *lock(&self.rng), TokenId::BEARER_LENGTH);
+        let mut claims = Claims::new();
+        claims
+            .insert("iss", microbus_token::Issuer::Bearer.url())
+            .ok()?;
+        claims.insert("sub", WARM_UP_SUBJECT).ok()?;
+        claims.insert("iat", seconds.saturating_sub(5)).ok()?;
+        claims.insert("exp", seconds.saturating_add(6)).ok()?;
+        claims.insert("jti", jti.as_str()).ok()?;
+        Some(Draft {
+            claims,
+            key,
+            lifetime: Duration::from_secs(1),
+        })
     }
 
     /// Lets the primary key sign at once; tells whether another key signed until now.
     pub fn activate_now(&self, now: Instant) -> bool {
         let mut state = lock(&self.state);
         let changes = state.keys.activate_now(now);
-        self.publish(&state.keys, &changes);
+        self.publish(&mut state, &changes);
         !changes.is_empty()
     }
 
@@ -123,7 +222,7 @@ impl Issuer {
         );
         state.ephemeral = Some(key);
         let changes = state.replace_keys(now);
-        self.publish(&state.keys, &changes);
+        self.publish(&mut state, &changes);
         Ok(())
     }
 
@@ -131,7 +230,7 @@ impl Issuer {
     pub fn advance(&self, now: Instant) -> Option<Instant> {
         let mut state = lock(&self.state);
         let changes = state.keys.advance(now);
-        self.publish(&state.keys, &changes);
+        self.publish(&mut state, &changes);
         state.keys.next_wakeup()
     }
 
@@ -170,36 +269,55 @@ impl Issuer {
     /// Returns what is to be seen of the keys; their ages count from when this process published them.
     #[must_use]
     pub fn keys(&self, now: Instant) -> KeyReport {
+        let state = lock(&self.state);
+        let own = state.keys.states(now);
+        let published = own.iter().filter(|key| key.is_published).count();
         KeyReport {
-            own: lock(&self.state).keys.states(now),
+            foreign: self.published.load().keys.len().saturating_sub(published),
+            replicas: state.sisters.count(),
+            own,
             ..KeyReport::default()
         }
     }
 
-    /// Returns the public half of a key of ours that is published.
+    /// Returns the body of an answer to a sister replica: our own keys alone.
+    #[must_use]
+    pub fn own_jwk_set(&self) -> Bytes {
+        self.published.load().own.clone()
+    }
+
+    /// Returns the public half of a key that is published.
     #[must_use]
     pub fn verifying_key(&self, id: &KeyId) -> Option<VerifyingKey> {
         self.published.load().keys.get(id).cloned()
     }
 
     /// Publishes first and signs second, so that no token precedes its key.
-    fn publish(&self, keys: &Keys, changes: &[Change]) {
+    fn publish(&self, state: &mut State, changes: &[Change]) {
         if changes.is_empty() {
             return;
         }
-        let published = Published::of(keys.published());
-        let kids: Vec<_> = published.keys.iter().map(|jwk| jwk.id().as_str()).collect();
-        let kids = kids.join(" ");
-        self.published.store(Arc::new(published));
-        self.signing.store(keys.signer().map(|key| {
+        let kids = self.publish_union(state);
+        self.signing.store(state.keys.signer().map(|key| {
             Arc::new(Signing {
                 key: Arc::clone(key),
-                until: keys.next_wakeup(),
+                until: state.keys.next_wakeup(),
             })
         }));
         for change in changes {
             self.log(change, &kids);
         }
+    }
+
+    /// Publishes our own keys and those of sister replicas; returns their IDs.
+    fn publish_union(&self, state: &mut State) -> String {
+        let own = state.keys.published();
+        state.sisters.note_own(&own);
+        let published = Published::of(state.sisters.union(&own), &own);
+        let kids: Vec<_> = published.keys.iter().map(|jwk| jwk.id().as_str()).collect();
+        let kids = kids.join(" ");
+        self.published.store(Arc::new(published));
+        kids
     }
 
     /// Tells operator and auditor what became of the keys: `published` lists what verifiers can get now.
@@ -255,12 +373,12 @@ impl State {
 }
 
 impl Published {
-    fn of(keys: JwkSet) -> Self {
-        let mut body = keys.to_json().into_bytes();
-        body.push(b'\n');
+    fn of(keys: JwkSet, own: &JwkSet) -> Self {
+        let body = |keys: &JwkSet| Bytes::from(keys.to_json() + "\n");
         Self {
+            body: body(&keys),
+            own: body(own),
             keys,
-            body: body.into(),
         }
     }
 }
@@ -285,6 +403,9 @@ fn end_of_life(wall: SystemTime, config: &Config) -> u64 {
         .and_then(|end| end.duration_since(SystemTime::UNIX_EPOCH).ok())
         .map_or(u64::MAX, |since| since.as_secs())
 }
+
+/// Names the warm-up to whoever reads a log; see [`Issuer::warm_up`].
+const WARM_UP_SUBJECT: &str = "warm-up@bearer.token.core";
 
 /// A panic elsewhere must not end minting: the data behind our locks is whole at any time.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -71,6 +71,14 @@ pub(crate) struct Keys {
     outgoing: Option<Arc<PublishedKey>>,
     same_twice: bool,
     withdrawn: Vec<Memory>,
+    held: Option<Held>,
+}
+
+/// A key that waits beyond its time, because sister replicas do not publish it.
+#[derive(Debug)]
+struct Held {
+    id: KeyId,
+    until: Instant,
 }
 
 /// What is remembered of a key that was withdrawn, for as long as the activation delay: brought back, it is not new.
@@ -117,6 +125,7 @@ impl Keys {
             outgoing: None,
             same_twice: false,
             withdrawn: Vec::new(),
+            held: None,
         }
     }
 
@@ -168,9 +177,57 @@ impl Keys {
         changes
     }
 
+    /// Has the primary wait for [`Keys::release`] beyond its time, at the latest until `until`.
+    pub(crate) fn hold(&mut self, until: Instant) {
+        self.held = self.primary.as_ref().map(|primary| Held {
+            id: primary.key.id().clone(),
+            until,
+        });
+    }
+
+    /// Lets the primary sign at its time.
+    pub(crate) fn release(&mut self, now: Instant) -> Vec<Change> {
+        self.held = None;
+        self.advance(now)
+    }
+
+    /// Has the alternate sign as the outgoing key, in a process that has just started and signed nothing yet. Tells whether
+    /// there is one.
+    pub(crate) fn stand_back(&mut self, now: Instant) -> Option<Vec<Change>> {
+        self.outgoing = Some(Arc::clone(self.alternate.as_ref()?));
+        let primary = self.primary.take()?;
+        self.primary = Some(Arc::new(PublishedKey {
+            key: Arc::clone(&primary.key),
+            since: now,
+            signs_from: now + self.activation_delay,
+            last_end: AtomicU64::new(0),
+        }));
+        Some(self.advance(now))
+    }
+
+    /// Returns the key that is to sign.
+    #[must_use]
+    pub(crate) fn primary(&self) -> Option<&KeyId> {
+        self.primary.as_ref().map(|primary| primary.key.id())
+    }
+
+    /// Returns it with its private half.
+    #[must_use]
+    pub(crate) fn primary_key(&self) -> Option<Arc<SigningKey>> {
+        let primary = self.primary.as_ref()?;
+        Some(Arc::clone(&primary.key))
+    }
+
+    /// Returns the activation delay.
+    #[must_use]
+    pub(crate) fn activation_delay(&self) -> Duration {
+        self.activation_delay
+    }
+
     /// Lets the primary sign without waiting for its time, and returns what changed.
     pub(crate) fn activate_now(&mut self, now: Instant) -> Vec<Change> {
         self.outgoing = None;
+        self.held = None;
         self.advance(now)
     }
 
@@ -200,7 +257,12 @@ impl Keys {
     #[must_use]
     pub(crate) fn next_wakeup(&self) -> Option<Instant> {
         let (signer, primary) = (self.signer.as_ref()?, self.primary.as_ref()?);
-        (!Arc::ptr_eq(signer, primary)).then_some(primary.signs_from)
+        let held = self.held.as_ref();
+        let held = held.filter(|held| held.id == *primary.key.id());
+        let at = primary
+            .signs_from
+            .max(held.map_or(primary.signs_from, |held| held.until));
+        (!Arc::ptr_eq(signer, primary)).then_some(at)
     }
 
     /// Returns the public halves: the primary's, then the alternate's.
@@ -249,7 +311,8 @@ impl Keys {
 
     fn chosen(&self, now: Instant) -> Option<&Arc<PublishedKey>> {
         let primary = self.primary.as_ref()?;
-        let waits = now < primary.signs_from;
+        let is_held = |held: &Held| held.id == *primary.key.id() && now < held.until;
+        let waits = now < primary.signs_from || self.held.as_ref().is_some_and(is_held);
         Some(self.outgoing.as_ref().filter(|_| waits).unwrap_or(primary))
     }
 

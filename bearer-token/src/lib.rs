@@ -10,8 +10,10 @@ mod issuer;
 mod key_file;
 mod keys;
 mod service;
+mod sisters;
 mod sources;
 mod status;
+mod union;
 
 pub use config::{Config, PROPERTIES};
 pub use issuer::{Issuer, MintError};

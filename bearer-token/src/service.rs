@@ -4,12 +4,15 @@ use crate::config::{Config, PROPERTIES};
 use crate::endpoints;
 use crate::issuer::Issuer;
 use crate::key_file::Secrecy;
+use crate::sisters::Company;
 use crate::sources::Sources;
 use bytes::Bytes;
 use clap::Parser;
-use microbus_bus::{Clock, Failure, Route};
+use futures_util::future::BoxFuture;
+use microbus_bus::{Clock, Connector, Failure, Route};
 use microbus_service::{
     Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
+    Station, Verifier, Warming,
 };
 use microbus_token::{KeyId, VerifyingKey};
 use microbus_wire::status::ErrorStatus;
@@ -17,6 +20,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 /// What bearer.token.core is.
 pub const PROFILE: Profile = Profile {
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
             clock: parts.clock,
             metrics: Arc::clone(parts.metrics),
             minting: parts.minting,
+            contact: Mutex::default(),
         })
     })
 }
@@ -90,9 +95,46 @@ struct BearerToken {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     minting: Arc<Minting>,
+    contact: Mutex<Option<Contact>>,
+}
+
+/// The connection to sister replicas of the latest attempt to start.
+struct Contact {
+    company: Arc<Company>,
+    keeping: JoinHandle<()>,
+}
+
+impl Drop for Contact {
+    fn drop(&mut self) {
+        self.keeping.abort();
+    }
 }
 
 impl BearerToken {
+    /// Looks for sister replicas, from now on for ever.
+    async fn make_contact(&self, connector: &Arc<Connector>) {
+        let warming = Warming::new(Arc::clone(connector), Arc::clone(&self.metrics));
+        let company = Company::new(
+            Arc::clone(&self.issuer),
+            Arc::clone(connector),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.minting),
+            warming,
+        );
+        company.look().await;
+        let keeping = tokio::spawn(Arc::clone(&company).keep());
+        *self.contact() = Some(Contact { company, keeping });
+    }
+
+    fn company(&self) -> Option<Arc<Company>> {
+        let contact = self.contact();
+        contact.as_ref().map(|contact| Arc::clone(&contact.company))
+    }
+
+    fn contact(&self) -> MutexGuard<'_, Option<Contact>> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn secrecy(&self) -> Secrecy {
         match self.deployment {
             Deployment::Prod => Secrecy::NotOthers,
@@ -160,6 +202,35 @@ impl Service for BearerToken {
         endpoints::routes(&self.issuer, &self.minting)
     }
 
+    fn reach(
+        self: Arc<Self>,
+        station: Station,
+        connector: &Arc<Connector>,
+    ) -> BoxFuture<'static, ()> {
+        let connector = Arc::clone(connector);
+        Box::pin(async move {
+            match station {
+                Station::Heard => self.make_contact(&connector).await,
+                Station::Published => {
+                    if let Some(company) = self.company() {
+                        company.begin_to_sign().await;
+                    }
+                }
+                Station::Leaving { .. } => drop(self.contact().take()),
+            }
+        })
+    }
+
+    fn meet(&self, host: &str, instance: &str) {
+        if let Some(company) = self.company() {
+            let newcomer = Verifier {
+                host: host.to_owned(),
+                instance: instance.to_owned(),
+            };
+            tokio::spawn(async move { company.meet_verifier(newcomer).await });
+        }
+    }
+
     fn rotate(&self) {
         if !self.issuer.activate_now(self.clock.now()) {
             tracing::warn!(
@@ -176,7 +247,10 @@ impl Service for BearerToken {
         self.count_unusable(&sources);
         let next_look = sources.has_files().then(|| now + LOOK_INTERVAL);
         let activation = self.issuer.advance(now);
-        [next_look, activation].into_iter().flatten().min()
+        // Sisters may let a key sign before it would by itself.
+        let next_glance = self.issuer.waits().then(|| now + LOOK_INTERVAL);
+        let wakeups = [next_look, activation, next_glance];
+        wakeups.into_iter().flatten().min()
     }
 
     fn jwk_set(&self) -> Bytes {

@@ -5,9 +5,13 @@ use e2e::{Bus, Caller, Issuer, NatsServer, PATIENCE, Product};
 use microbus_token::{Jwk, SigningKey};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const HOST: &str = Product::ACCESS_TOKEN.host;
+
+/// The longest start of all, in milliseconds, as the processes say themselves.
+pub(crate) static SLOWEST_START: AtomicU64 = AtomicU64::new(0);
 
 /// Starts a replica, and returns when it mints.
 pub(crate) async fn start(bus: &Bus) -> Issuer {
@@ -15,8 +19,29 @@ pub(crate) async fn start(bus: &Bus) -> Issuer {
         .issuer(Product::ACCESS_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "LAB");
     let issuer = setup.start();
-    issuer.until_logged("\"Serving\"").await;
+    let line = issuer.until_logged("\"Serving\"").await;
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let took = line["milliseconds"].as_u64().unwrap();
+    SLOWEST_START.fetch_max(took, Ordering::Relaxed);
     issuer
+}
+
+/// Returns the medians of so many fetches of the JWK Set and of as many pings.
+pub(crate) async fn medians(caller: &Caller) -> (Duration, Duration) {
+    let mut medians = ["/jwks", "/ping"].map(|path| (path, Vec::new()));
+    for _ in 0..200 {
+        for (path, times) in &mut medians {
+            let began = Instant::now();
+            let answer = caller.get(HOST, 888, path).await;
+            assert_eq!(answer.response().status(), 200);
+            times.push(began.elapsed());
+        }
+    }
+    let [jwks, ping] = medians.map(|(_, mut times)| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    (jwks, ping)
 }
 
 pub(crate) async fn stop(issuer: &mut Issuer) {

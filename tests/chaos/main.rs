@@ -21,9 +21,10 @@ mod stand_in;
 mod verifier;
 
 use e2e::{Bus, Issuer};
-use fleet::{flood, restart_broker, rotate, start, stop, until_warm};
+use fleet::{SLOWEST_START, flood, medians, restart_broker, rotate, start, stop, until_warm};
 use load::{Load, Round};
 use stand_in::StandIn;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use verifier::Verifier;
 
@@ -119,6 +120,10 @@ macro_rules! round {
 
 #[tokio::main]
 async fn main() {
+    let options = Options::of_command_line();
+    if options.wants("JWKS") {
+        Box::pin(jwks_latency()).await;
+    }
     println!("| round                       |  mints | failed | verified | refused |");
     println!("|---|--:|--:|--:|--:|");
     let failures = [
@@ -127,11 +132,29 @@ async fn main() {
         Box::pin(stand_ins_alone()).await,
     ]
     .concat();
+    let slowest = SLOWEST_START.load(Ordering::Relaxed);
+    println!("slowest start of a replica: {slowest} ms");
+    assert!(slowest <= 2000, "a replica took {slowest} ms to start");
     assert!(
         failures.is_empty(),
         "too much went wrong:\n{}",
         failures.join("\n")
     );
+}
+
+/// What a JWK Set takes beside a ping, which is the least that anything takes; the number of replicas must not matter.
+async fn jwks_latency() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let caller = bus.caller("first.caller", "id-caller0000").await;
+    let mut fleet = Vec::new();
+    for _ in 0..3 {
+        fleet.push(start(&bus).await);
+        let (jwks, ping) = medians(&caller).await;
+        let replicas = fleet.len();
+        println!("{replicas} replicas: JWKS median {jwks:.1?}, ping median {ping:.1?}");
+        assert!(jwks < ping * 2, "a JWK Set waits for something");
+    }
 }
 
 /// The rounds on one nats-server.

@@ -134,7 +134,7 @@ fn write_examples(desk: &Desk) -> Vec<String> {
         std::fs::create_dir(desk.path(host)).unwrap();
         // JSON is YAML.
         for part in ["manifest", "calls"] {
-            desk.write(&format!("{host}/{part}.yaml"), &example[part].to_string());
+            desk.write(&format!("{host}/{part}.yaml"), example[part].to_string());
         }
         directories.push(host.to_owned());
     }

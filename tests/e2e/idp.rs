@@ -18,7 +18,7 @@ use microbus_deploy::{Permissions, Target};
 use microbus_idp_bridge::token_exchange::{ACCESS_TOKEN, BEARER_TOKEN, ID_TOKEN, TOKEN_EXCHANGE};
 use microbus_idp_bridge::{Bridge, Settings};
 use microbus_wire::Hostname;
-use routes::{BrowserLogin, routes};
+use routes::{BrowserLogin, login_routes, token_exchange_route};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -196,7 +196,8 @@ impl Application {
         let credentials = self.bus.credentials("http.ingress.core");
         let ingress = connect(&self.bus, &self.folder, "http.ingress.core", &credentials).await;
         let ingress = app::connector(&ingress, "http.ingress.core").await.unwrap();
-        app::behind_exchange(ingress, routes(bridge, login), app::AT_HOME)
+        let ways_in = token_exchange_route(Arc::clone(&bridge)).merge(login_routes(bridge, login));
+        app::behind_exchange(ingress, ways_in, app::AT_HOME)
     }
 }
 

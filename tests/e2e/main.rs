@@ -12,6 +12,8 @@ mod artifacts;
 mod audit;
 mod bearer;
 mod bring_up;
+#[cfg(feature = "collector-tests")]
+mod collector;
 mod configuration;
 mod connections;
 mod deployment;
@@ -44,7 +46,10 @@ mod rotation;
 mod samples;
 mod secrets;
 mod shutdown;
+mod sisters;
 mod startup;
 mod subscriptions;
 mod telemetry;
 mod up;
+#[cfg(feature = "walk-tests")]
+mod walk;

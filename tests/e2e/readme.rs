@@ -1,4 +1,4 @@
-//! What the README says of the properties is what is declared.
+//! What the README and the page on rotation say is what the code does.
 
 use microbus_service::{Property, Rule};
 use microbus_wire::duration;
@@ -78,4 +78,77 @@ fn every_log_line_of_the_page_on_rotation_is_written_by_the_code() {
             "nothing logs '{line}'"
         );
     }
+}
+
+#[test]
+fn every_figure_of_the_page_on_rotation_is_that_of_the_code() {
+    let page = include_str!("../../access-token/ROTATION.md");
+    let member = include_str!("../../access-token/src/member.rs");
+    let replicas = include_str!("../../access-token/src/replicas.rs");
+    let exchange = include_str!("../../access-token/src/exchange.rs");
+    let warming = include_str!("../../shared/service/src/warming.rs");
+    let health = include_str!("../../shared/service/src/health.rs");
+    let ring = include_str!("../../shared/token/src/ring.rs");
+    for (said, code, source) in [
+        (
+            "asked again after 1.1 s",
+            "DEBOUNCE: Duration = Duration::from_millis(1100)",
+            member,
+        ),
+        ("twice at most", "SHOWING_RETRIES: u32 = 2", member),
+        ("up to three times", "TELLING_RETRIES: u32 = 2", member),
+        (
+            "at least 1.2 s apart",
+            "SPACING: Duration = Duration::from_millis(1200)",
+            member,
+        ),
+        ("From 1000 verifiers on", "MANY: usize = 1000", warming),
+        ("500 a second", "AT_ONCE: usize = 50", warming),
+        (
+            "500 a second",
+            "PAUSE: Duration = Duration::from_millis(100)",
+            warming,
+        ),
+        (
+            "fell silent for 15 s",
+            "SILENCE: Duration = Duration::from_secs(15)",
+            replicas,
+        ),
+        ("at most 16 of one", "MOST_OF_ONE: usize = 16", replicas),
+        ("48 of all others", "MOST_FOREIGN: usize = 48", replicas),
+        (
+            "every five seconds",
+            "INTERVAL: Duration = Duration::from_secs(5)",
+            exchange,
+        ),
+        (
+            "waits up to 60 ms",
+            "LONGEST_EXPECTATION: Duration = Duration::from_millis(60)",
+            exchange,
+        ),
+        (
+            "10 s after it was published",
+            "ACTIVATION_DELAY: Duration = Duration::from_secs(10)",
+            ring,
+        ),
+        (
+            "16 min 5 s later",
+            "MARGIN: Duration = Duration::from_secs(60)",
+            ring,
+        ),
+        (
+            "waits for replicas and verifiers to know its key",
+            "waits for replicas and verifiers to know its key",
+            health,
+        ),
+    ] {
+        assert!(page.contains(said), "the page does not say '{said}'");
+        assert!(source.contains(code), "the code does not say '{code}'");
+    }
+    let (ceiling, padding) = (
+        microbus_token::ACCESS_CEILING,
+        microbus_token::ACCESS_PADDING,
+    );
+    let minute = Duration::from_secs(60);
+    assert_eq!(ceiling + padding + minute, Duration::from_secs(16 * 60 + 5));
 }

@@ -125,6 +125,72 @@ async fn what_a_go_replica_answers_is_served_too() {
     assert!(keys.get(key.id()).is_some(), "{}", keys.to_json());
 }
 
+#[tokio::test]
+async fn a_jwk_set_waits_for_the_key_of_a_go_replica_that_has_just_announced_itself() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let replica = start(&bus).await;
+    let go = bus.caller(HOST, "id-goreplica0").await;
+    let key = SigningKey::from_seed(&Secret::new(vec![7; 32])).unwrap();
+    let body = format!("{{\"keys\":[{}]}}\n", Jwk::of(&key).to_json());
+    let mut asked = go
+        .listen("microbus.safe.888.*.access_token_core._.*.local-keys")
+        .await;
+    go.publish(
+        &go.subject(888, "all", "_", "POST", "on-new-subs"),
+        go.request(
+            "POST",
+            "https://all:888/on-new-subs",
+            &go.next_message_id(),
+            &[("Content-Type", "application/json")],
+            br#"{"hosts":["access.token.core","all"]}"#,
+        ),
+    )
+    .await;
+    // Our replica asks it because it has announced itself; the JWK Set is asked for before it answers.
+    let request = asked.next(PATIENCE).await.unwrap();
+    let (keys, ()) = tokio::join!(replica.published(&caller), answer(&go, &request, &body));
+    assert!(keys.get(key.id()).is_some(), "{}", keys.to_json());
+}
+
+#[tokio::test]
+async fn the_last_replica_serves_keys_until_its_tokens_are_dead_or_another_one_is_there() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let last = start(&bus).await;
+    let token = last.mint(&caller).await;
+    last.issuer.ask_to_stop();
+    last.issuer.until_logged("No other replica").await;
+    last.assert_verifies(&caller, &token).await;
+    let next = start(&bus).await;
+    let mut last = last;
+    assert_eq!(last.issuer.exit().await.code(), Some(0));
+    next.assert_verifies(&caller, &token).await;
+    let log = last.issuer.log().text();
+    assert!(!log.contains("Unable to drain"), "{log}");
+}
+
+#[tokio::test]
+async fn lingering_ends_with_the_budget_of_the_stop() {
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "LAB")
+        .with_variable("MICROBUS_SHUTDOWN_TIME_BUDGET", "4s");
+    let mut issuer = setup.start();
+    issuer.until_logged("\"Serving\"").await;
+    let minted = caller.post(HOST, 666, "/mint", "{}").await;
+    assert_eq!(minted.response().status(), 200);
+    assert_eq!(issuer.stop().await.code(), Some(0));
+    let log = issuer.log().text();
+    assert!(log.contains("No other replica"), "{log}");
+    assert!(!log.contains("Unable to drain"), "{log}");
+}
+
 /// Answers a request as a Go replica would, without the ack that a quick answer needs not.
 async fn answer(go: &Caller, request: &Message, body: &str) {
     let to = request.header("Microbus-From-Id").unwrap();

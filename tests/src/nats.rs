@@ -25,7 +25,6 @@ pub struct NatsServer {
     child: Child,
     address: SocketAddr,
     monitor: Option<SocketAddr>,
-    runs: bool,
 }
 
 impl NatsServer {
@@ -53,14 +52,23 @@ impl NatsServer {
             child,
             address,
             monitor,
-            runs: true,
         }
     }
 
-    /// Tells whether it was not stopped.
-    #[must_use]
-    pub fn runs(&self) -> bool {
-        self.runs
+    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
+    /// monitoring port unless it asks for one.
+    pub async fn from_file(config: &Path) -> Self {
+        let own_folder = tempfile::tempdir().expect("temporary folders can be made");
+        let mut command = Command::new(nats_binary::locate());
+        command.arg("-c").arg(config).current_dir(own_folder.path());
+        let (child, address, monitor) = spawn(command).await;
+        Self {
+            folder: own_folder.path().to_owned(),
+            own_folder: Some(own_folder),
+            child,
+            address,
+            monitor,
+        }
     }
 
     /// Starts a server like [`NatsServer::in_operator_mode`] that forms a cluster with the server `with`, and with all that
@@ -91,23 +99,6 @@ impl NatsServer {
                 "a cluster of {} does not form",
                 others + 1
             );
-        }
-    }
-
-    /// Starts a server with a file of configuration as it is, nothing added: it must ask for a free port, and has no
-    /// monitoring port unless it asks for one.
-    pub async fn from_file(config: &Path) -> Self {
-        let own_folder = tempfile::tempdir().expect("temporary folders can be made");
-        let mut command = Command::new(nats_binary::locate());
-        command.arg("-c").arg(config).current_dir(own_folder.path());
-        let (child, address, monitor) = spawn(command).await;
-        Self {
-            folder: own_folder.path().to_owned(),
-            own_folder: Some(own_folder),
-            child,
-            address,
-            monitor,
-            runs: true,
         }
     }
 
@@ -150,7 +141,6 @@ impl NatsServer {
     /// Ends the server at once, without a word to its clients.
     pub fn stop(&mut self) {
         self.child.kill();
-        self.runs = false;
     }
 
     /// Starts the server again on the same port; one that still runs is stopped first, and none is started again that
@@ -160,7 +150,6 @@ impl NatsServer {
         let port = self.address.port().to_string();
         let command = with_monitor(&self.folder, &port);
         (self.child, self.address, self.monitor) = spawn(command).await;
-        self.runs = true;
     }
 
     /// Returns the subscriptions that the server holds for the user called `name` in its JWT, over all of its
@@ -237,5 +226,5 @@ async fn spawn(command: Command) -> (Child, SocketAddr, Option<SocketAddr>) {
     (child, address, logged_after("Starting http monitor on "))
 }
 
-const CONFIG: &str = "nats-server.conf";
 const ROUTES: &str = "Listening for route connections on ";
+const CONFIG: &str = "nats-server.conf";

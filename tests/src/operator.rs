@@ -52,8 +52,8 @@ impl Bus {
         for _ in 1..servers {
             others.push(NatsServer::in_cluster(&config, Some(&server)).await);
         }
-        for one in others.iter().chain([&server]) {
-            if servers > 1 {
+        if servers > 1 {
+            for one in others.iter().chain([&server]) {
                 one.until_joined(servers - 1).await;
             }
         }

@@ -5,12 +5,12 @@ use tokio::sync::watch;
 /// Stations of a process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Connecting, fetching its configuration, or subscribing.
-    Starting,
+    /// On its way to serving, at this step.
+    Starting(&'static str),
     /// Serving.
     Serving,
-    /// Answering what it had received, and no more.
-    Stopping,
+    /// On its way to the end, at this step.
+    Stopping(&'static str),
 }
 
 /// The current [`Phase`], shared by whoever asks.
@@ -31,14 +31,19 @@ pub(crate) enum Readiness {
 impl Default for Health {
     fn default() -> Self {
         Self {
-            phase: watch::Sender::new(Phase::Starting),
+            phase: watch::Sender::new(Phase::Starting(CONNECTS)),
         }
     }
 }
 
 impl Health {
-    /// Enters `phase`.
+    /// Enters `phase`, and says so in the log where it is a step on the way.
     pub(crate) fn enter(&self, phase: Phase) {
+        match phase {
+            Phase::Starting(step) => tracing::debug!(step, "Starting"),
+            Phase::Stopping(step) => tracing::info!(step, "Stopping"),
+            Phase::Serving => {}
+        }
         self.phase.send_replace(phase);
     }
 
@@ -48,13 +53,21 @@ impl Health {
     #[must_use]
     pub(crate) fn readiness(&self, connected: bool) -> Readiness {
         match *self.phase.borrow() {
-            Phase::Starting => Readiness::NotReady("starting"),
-            Phase::Stopping => Readiness::NotReady("stopping"),
+            Phase::Starting(step) | Phase::Stopping(step) => Readiness::NotReady(step),
             Phase::Serving if !connected => Readiness::NotReady("the broker is not connected"),
             Phase::Serving => Readiness::Ready,
         }
     }
 }
+
+/// Steps of a start and a stop, as `/readyz` says them.
+pub(crate) const CONNECTS: &str = "starting: connects to the broker";
+pub(crate) const CONFIGURES: &str = "starting: fetches its configuration";
+pub(crate) const LOOKS: &str = "starting: looks for other replicas";
+pub(crate) const WAITS: &str = "starting: waits for replicas and verifiers to know its key";
+pub(crate) const SUBSCRIBES: &str = "starting: subscribes";
+pub(crate) const ANSWERS: &str = "stopping: answers what was delivered";
+pub(crate) const STAYS: &str = "stopping: serves keys of tokens that are alive";
 
 #[cfg(test)]
 mod tests {
@@ -63,14 +76,16 @@ mod tests {
     #[test]
     fn a_process_is_ready_only_while_it_serves_and_is_connected() {
         let health = Health::default();
-        assert_eq!(health.readiness(true), Readiness::NotReady("starting"));
+        assert_eq!(health.readiness(true), Readiness::NotReady(CONNECTS));
+        health.enter(Phase::Starting(WAITS));
+        assert_eq!(health.readiness(true), Readiness::NotReady(WAITS));
         health.enter(Phase::Serving);
         assert_eq!(health.readiness(true), Readiness::Ready);
         assert_eq!(
             health.readiness(false),
             Readiness::NotReady("the broker is not connected")
         );
-        health.enter(Phase::Stopping);
-        assert_eq!(health.readiness(true), Readiness::NotReady("stopping"));
+        health.enter(Phase::Stopping(ANSWERS));
+        assert_eq!(health.readiness(true), Readiness::NotReady(ANSWERS));
     }
 }

@@ -190,6 +190,21 @@ impl Warming {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Tells whether it falls to the replica `own` to show its key to a newcomer, and not to one of `others`: to the one whose
+    /// ID is nearest by hash.
+    #[must_use]
+    pub fn falls_to(own: &str, others: &[String], newcomer: &Verifier) -> bool {
+        let instance = newcomer.instance.as_str();
+        let distance = |replica: &str| {
+            use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+            let mut hasher = DefaultHasher::new();
+            (replica, instance).hash(&mut hasher);
+            hasher.finish()
+        };
+        let mut others = others.iter();
+        instance != own && others.all(|other| distance(own) <= distance(other))
+    }
+
     /// Says in the log and in the metrics who knows a key.
     pub fn report(&self, kid: &KeyId, shown: &Shown) {
         let (warm, cold, silent) = (shown.warm, shown.cold.len(), shown.silent);

@@ -1,7 +1,7 @@
 //! The stop, which loses no request that was delivered.
 
 use super::{DANGEROUS_PORT, Process, Serving};
-use crate::health::Phase;
+use crate::health::{ANSWERS, Phase, STAYS};
 use crate::metrics::Callback;
 use crate::service::Station;
 use std::time::Duration;
@@ -12,7 +12,7 @@ impl Process {
         let Serving {
             connector, further, ..
         } = serving;
-        self.health.enter(Phase::Stopping);
+        self.health.enter(Phase::Stopping(ANSWERS));
         let budget = self
             .surroundings
             .shutdown_budget
@@ -26,6 +26,7 @@ impl Process {
                 one.leave(|_| true).await;
             }
             connector.drained().await;
+            self.health.enter(Phase::Stopping(STAYS));
             self.reach(Station::Leaving { until }, connector).await;
             connector
                 .leave(|route| !route.path.starts_with("/dcache/"))

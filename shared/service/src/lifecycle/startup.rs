@@ -10,7 +10,7 @@ use crate::door::Door;
 use crate::exit::Exit;
 use crate::further::{Further, FurtherError};
 use crate::guard::{Guard, Unsigned};
-use crate::health::Phase;
+use crate::health::{CONFIGURES, CONNECTS, LOOKS, Phase, SUBSCRIBES, WAITS};
 use crate::metrics::Callback;
 use crate::service::Station;
 use microbus_bus::{
@@ -97,6 +97,7 @@ impl Process {
 
     /// One attempt to start, in the order that the bus expects (spec: microbus-wire 9.1).
     async fn start(&self, budget: Duration) -> Result<Serving, StartError> {
+        self.health.enter(Phase::Starting(CONNECTS));
         let connection = match &self.surroundings.bus {
             BusChoice::Nats(settings) => Connection::to_broker(settings).await?,
             BusChoice::Embedded => Connection::in_process(),
@@ -137,7 +138,9 @@ impl Process {
             Arc::clone(&self.metrics),
             Arc::clone(&self.clock),
         ));
+        self.health.enter(Phase::Starting(CONFIGURES));
         configuration.start(&connector, budget).await?;
+        self.health.enter(Phase::Starting(SUBSCRIBES));
         self.warn_of_shared_credentials();
         let control = Arc::new(Control {
             profile: self.profile,
@@ -171,12 +174,15 @@ impl Process {
         for route in every {
             connector.subscribe(guard.before(route)).await?;
         }
+        self.health.enter(Phase::Starting(LOOKS));
         self.reach(Station::Heard, &connector).await;
         for route in shared {
             connector.subscribe(guard.before(route)).await?;
         }
         connector.settle().await;
+        self.health.enter(Phase::Starting(WAITS));
         self.reach(Station::Published, &connector).await;
+        self.health.enter(Phase::Starting(SUBSCRIBES));
         for route in dangerous {
             connector.subscribe(guard.before(route)).await?;
         }
