@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
@@ -43,6 +44,7 @@ mod replay;
 mod replicas;
 mod revocation;
 mod rotation;
+mod runbook;
 mod samples;
 mod secrets;
 mod shutdown;

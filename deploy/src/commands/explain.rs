@@ -1,6 +1,7 @@
 //! `explain`: why a verifier or the broker refuses.
 
-use super::at_bus::{AtBus, block_on, user};
+use super::at_broker::block_on;
+use super::at_bus::{AtBus, user};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
@@ -137,7 +138,7 @@ impl Explain {
                 )
             })?;
             Ok((Some(own), other))
-        })
+        })?
     }
 
     fn line(&self, line: &Line, now: i64) -> Result<Explanation, Failure> {
