@@ -1,4 +1,4 @@
-//! What watching costs: a Mint without it, with metrics, with a policy, and with the audit trail.
+//! What watching costs: a Mint without it, with metrics, with a policy, with traces, and with the audit trail.
 #![expect(
     missing_docs,
     reason = "the macros of criterion make undocumented functions"
@@ -83,6 +83,9 @@ fn issuer() -> Issuer {
     issuer
 }
 
+/// Names of properties or variables, and their values.
+type Texts<'a> = &'a [(&'a str, &'a str)];
+
 fn mint(criterion: &mut Criterion) {
     let (request, issuer) = (incoming(), issuer());
     let mut group = criterion.benchmark_group("mint");
@@ -102,20 +105,25 @@ fn mint(criterion: &mut Criterion) {
     let log = log.to_str().expect("a path");
     let host = PROFILE.issuer.host();
     let policy = format!("{host}: \"!roles.admin\"");
-    let cases: [(&str, &[(&str, &str)]); 4] = [
-        ("metrics", &[]),
-        ("metrics, policy", &[("MintPolicy", &policy)]),
-        ("metrics, audit", &[("AuditLog", log)]),
-        (
-            "metrics, chained audit",
-            &[("AuditLog", log), ("AuditChain", "true")],
-        ),
+    // In PROD most traces are never exported, so that where they would go does not matter.
+    let traces: Texts<'_> = &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nil")];
+    let chained: Texts<'_> = &[("AuditLog", log), ("AuditChain", "true")];
+    let cases: [(&str, Texts<'_>, Texts<'_>); 5] = [
+        ("metrics", &[], &[]),
+        ("metrics, policy", &[("MintPolicy", &policy)], &[]),
+        ("metrics, traces", &[], traces),
+        ("metrics, audit", &[("AuditLog", log)], &[]),
+        ("metrics, chained audit", chained, &[]),
     ];
     let mint_route = route(|_| Handling::Done(Ok(Reply::empty(200))));
-    for (name, texts) in cases {
-        let (minting, observer) = bench_entry::minting(&PROFILE, texts).expect("valid texts");
+    for (name, texts, variables) in cases {
+        let made = bench_entry::minting(&PROFILE, texts, variables);
+        let (minting, observer) = made.expect("valid texts");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
+                // A request that is a span is kept until it is answered.
+                let traced = observer.trace(&mint_route, None);
+                let kept = traced.as_ref().map(|_| request.clone());
                 let draft = |claims| {
                     let drafted = issuer.draft(claims, request.given_budget());
                     drafted.map(|drafted| drafted.draft).map_err(|_| Refused {
@@ -134,7 +142,7 @@ fn mint(criterion: &mut Criterion) {
                     failed: false,
                     body_length: reply.body.len(),
                     took: Duration::from_micros(30),
-                    traced: None,
+                    traced: traced.as_ref().zip(kept.as_ref()),
                     error: None,
                 });
                 black_box(reply)

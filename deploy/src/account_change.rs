@@ -192,6 +192,16 @@ impl AccountChange {
     }
 }
 
+/// Returns the request that has resolvers forget `account`, signed by the operator's identity or a signing key: the word of
+/// whoever signs about itself, or servers refuse it.
+///
+/// # Errors
+/// [`ClaimsError`] when `operator` cannot sign.
+pub fn deletion(account: &str, operator: &Nkey, now: SystemTime) -> Result<String, ClaimsError> {
+    let body = serde_json::json!({ "accounts": [account], "type": "generic", "version": 2 });
+    claims::sign(&body, "delete", operator, operator, None, now)
+}
+
 /// Checks that users of an account could connect and work: neither limit is zero, and it has not ended.
 ///
 /// # Errors

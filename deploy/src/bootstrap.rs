@@ -67,8 +67,8 @@ impl Bootstrap {
             account,
             account_signer,
             system_user,
-        ] = **random;
-        let key = Nkey::from_random;
+        ] = &**random;
+        let key = |kind, random: &[u8; 32]| Nkey::from_random(kind, *random);
         let system = Account::new(SYSTEM_NAME, key(NkeyKind::Account, system)?)?;
         let mut operator = Operator::new(&plan.operator, key(NkeyKind::Operator, operator)?)?;
         let mut account = Account::new(&plan.account, key(NkeyKind::Account, account)?)?;

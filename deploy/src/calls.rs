@@ -9,18 +9,10 @@ use microbus_wire::Method;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// The content of a `calls.yaml`.
+/// The content of a `calls.yaml`, such as this one:
 ///
 /// ```yaml
-/// hostname: idp.bridge.acme          # not needed beside a manifest
-/// calls:
-///   - {host: access.token.core, endpoint: Mint}
-///   - {host: billing.acme, method: POST, route: ":444/charge"}
-///   - {url: "https://partner.acme/quote", method: GET}
-///   - {host: "*", method: GET, route: "/data/{id}", allow_wildcard: true}
-///   - {url: dynamic, allow_wildcard: true}
-/// events:
-///   - {host: shop.acme, event: OnSold}
+#[doc = include_str!("../samples/calls.yaml")]
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -15,7 +15,10 @@ mod inspect;
 mod keys;
 mod man;
 mod mint;
+mod proof;
 mod revoke;
+mod rotate_account;
+mod rotate_signing_key;
 mod up;
 mod warm_ingress;
 
@@ -39,6 +42,8 @@ pub(crate) enum Command {
     Man(man::Man),
     Mint(mint::Mint),
     Revoke(revoke::Revoke),
+    RotateAccount(rotate_account::RotateAccount),
+    RotateSigningKey(rotate_signing_key::RotateSigningKey),
     Up(up::Up),
     WarmIngress(warm_ingress::WarmIngress),
 }
@@ -63,6 +68,8 @@ impl Command {
             Self::Man(man) => man.run(),
             Self::Mint(mint) => mint.run(),
             Self::Revoke(revoke) => revoke.run(),
+            Self::RotateAccount(rotate) => rotate.run(),
+            Self::RotateSigningKey(rotate) => rotate.run(),
             Self::Up(up) => up.run(),
             Self::WarmIngress(warm_ingress) => warm_ingress.run(),
         }

@@ -34,7 +34,7 @@ mod runbook;
 mod secrets_modes;
 mod seeds;
 
-pub use examination::{Request, examine};
+pub use examination::{DirectoryError, Request, examine};
 
 use serde::Serialize;
 

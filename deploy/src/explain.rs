@@ -4,17 +4,17 @@
 //! is only which of several mistakes led to it. The verdict on a subject follows the broker's rules, by the lists in the
 //! credentials. Nothing here shows a token, a signature or a seed.
 
-pub mod grants;
 mod iss;
 mod jwk_set;
 pub mod line;
 pub mod login;
 pub mod metrics;
 mod signature;
+pub mod subject;
 pub mod token;
 mod view;
 
-pub use line::{Line, Verb};
+pub use line::Line;
 pub use token::{KeySets, Published, Replica, Surface};
 
 use crate::refusal::Reason;

@@ -91,6 +91,26 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: Mode) -> Result<(),
     write().map_err(|error: std::io::Error| unwritable(path, "writing", &error))
 }
 
+/// Writes the seed of a new key to a file of mode 0600, which must not be there.
+///
+/// # Errors
+/// [`Failure`] when something is there already, or it cannot be written.
+pub(crate) fn write_new_seed(path: &Path, key: &Nkey) -> Result<(), Failure> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(Failure::new(
+            Exit::Finding,
+            format!(
+                "{} is there already; keys are never overwritten, name another file",
+                path.display()
+            ),
+        ));
+    }
+    let seed = key
+        .expose_seed()
+        .map_err(|error| Failure::caused(Exit::Internal, "taking the seed", &error))?;
+    write_whole(path, seed.as_bytes(), Mode::Secret)
+}
+
 /// Reads a file that is given on the command line, or standard input where `path` is `-`.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub struct Inspection {
     /// The system account of an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_account: Option<String>,
-    /// The limits of an account that are limits.
+    /// The limits of an account or a user that are limits.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub limits: Map<String, Value>,
     /// The revoked users of an account, each with the time up to which its JWTs are.
@@ -162,10 +162,13 @@ fn put(text: &mut String, label: &str, value: &str) {
 }
 
 fn limits(jwt: &Jwt) -> Map<String, Value> {
+    // Those of an account are a member of their own, those of a user lie beside its permissions.
     let limits = jwt.nats.get("limits").and_then(Value::as_object);
-    // -1 is no limit, 0 a real one.
     let limits = limits.into_iter().flatten();
+    let of_user = ["subs", "data", "payload"].map(|name| jwt.nats.get_key_value(name));
+    // -1 is no limit, 0 a real one.
     limits
+        .chain(of_user.into_iter().flatten())
         .filter(|(_, value)| value.as_i64().is_some_and(|value| value != -1))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
@@ -185,7 +188,8 @@ fn revocations(jwt: &Jwt) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Account, Nkey, Operator, Permissions};
+    use crate::{Account, Nkey, Operator, Permissions, Signer};
+    use std::num::NonZeroU32;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn key(kind: NkeyKind, byte: u8) -> Nkey {
@@ -226,6 +230,21 @@ mod tests {
         assert!(!inspected(issued.jwt(), 1_800_000_059).expired);
         let json = serde_json::to_value(&shown).unwrap();
         assert_eq!(json["publish"], serde_json::json!(["p.a"]));
+    }
+
+    #[test]
+    fn a_user_is_shown_with_the_limits_that_it_has() {
+        let key_of_account = key(NkeyKind::Account, 2);
+        let permissions = Permissions::exactly(vec!["p.a".into()], vec!["p.b".into()]).unwrap();
+        let limits = |subscriptions| {
+            let signer = Signer::identity(&key_of_account).unwrap();
+            let signer = signer.with_user_limits(NonZeroU32::new(subscriptions), None);
+            let user = key(NkeyKind::User, 3);
+            let issued = signer.issue("a.b", &user, &permissions, None, UNIX_EPOCH);
+            inspected(issued.unwrap().jwt(), 0).limits
+        };
+        assert!(limits(0).is_empty());
+        assert_eq!(Value::from(limits(60)), serde_json::json!({"subs": 60}));
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub use jwt::Jwt;
 pub use manifest::Manifest;
 pub use nkey::{Nkey, NkeyKind};
 pub use operator::Operator;
-pub use permissions::{Call, Permissions};
+pub use permissions::Permissions;
 pub use presets::Presets;
 pub use refusal::Reason;
 pub use server_config::{Limits, Resolver, ServerConfig, Tls};

@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod files;
 mod output;
+mod process;
 
 use clap::Parser;
 use commands::Command;
@@ -30,6 +31,13 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = process::forbid_dumps() {
+        // It goes on: seeds are no safer in a tool that the operator replaces by another one.
+        drop(writeln!(
+            std::io::stderr(),
+            "microbus-deploy: warning: a crash may write seeds to disk: {error}"
+        ));
+    }
     match Arguments::parse().command.run() {
         Ok(exit) => exit.into(),
         Err(failure) => {

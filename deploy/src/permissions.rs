@@ -4,8 +4,8 @@
 //! sides. Source: spec: deploy 2.1, spec: microbus-wire 1.3.
 
 use crate::jwt::Jwt;
-use microbus_wire::subject::{SubjectError, route_segments};
-use microbus_wire::{Hostname, Method, Plane, Trust};
+use crate::target::Target;
+use microbus_wire::{Hostname, Method, Plane};
 use std::collections::BTreeSet;
 use thiserror::Error;
 
@@ -92,18 +92,16 @@ impl Permissions {
         Self::exactly(moved(&publish), moved(&subscribe))
     }
 
-    /// Also allows `host` to make `call`, unless an earlier line allows it already.
-    ///
-    /// # Errors
-    /// [`PermissionsError::Route`] when the route is no route.
+    /// Also allows `caller` to call `target` with `method`, of which `None` is any, unless an earlier line allows it.
+    #[must_use]
     pub fn with_call(
         self,
         plane: &Plane,
-        host: &Hostname,
-        call: &Call<'_>,
-    ) -> Result<Self, PermissionsError> {
-        let pattern = call.pattern(plane, host)?;
-        Ok(self.with_publish(pattern))
+        caller: &Hostname,
+        target: &Target,
+        method: Option<Method>,
+    ) -> Self {
+        self.with_publish(target.call_pattern(plane, caller, method))
     }
 
     /// Also allows to publish to `pattern`; of two lines one of which covers the other, the broader is kept.
@@ -133,35 +131,6 @@ impl Permissions {
     }
 }
 
-/// Endpoints that a service calls.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// The host; `None` where it is known only at run time.
-    pub host: Option<&'a Hostname>,
-    /// The port; `None` where it is known only at run time, which never reaches port 666.
-    pub port: Option<u16>,
-    /// The method; `None` where the endpoint is declared with any.
-    pub method: Option<Method>,
-    /// The path, with `{name}` for one part of it and `{name...}` for the rest.
-    pub route: &'a str,
-}
-
-impl Call<'_> {
-    fn pattern(&self, plane: &Plane, caller: &Hostname) -> Result<String, PermissionsError> {
-        let port = self
-            .port
-            .map_or_else(|| "*".to_owned(), |port| port.to_string());
-        let trust = Trust::of_port(&port);
-        let host = self.host.map_or("*", Hostname::segment);
-        let method = self.method.map_or("*", Method::as_str);
-        let path = route_segments(self.route)?;
-        let (plane, trust, caller) = (plane.as_str(), trust.as_str(), caller.segment());
-        Ok(format!(
-            "{plane}.{trust}.{port}.{caller}.{host}.*.{method}.{path}"
-        ))
-    }
-}
-
 /// Why permissions cannot be listed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PermissionsError {
@@ -176,9 +145,6 @@ pub enum PermissionsError {
     /// A credential of no plane, or of several.
     #[error("the patterns of the credential do not all begin with the same plane")]
     Plane,
-    /// A route that makes no pattern.
-    #[error("the route of a call cannot be written as a subject")]
-    Route(#[from] SubjectError),
 }
 
 fn plane_of(pattern: &str) -> Result<&str, PermissionsError> {

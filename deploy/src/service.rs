@@ -91,10 +91,10 @@ impl Service {
             Permissions::of_service(plane, &host)
         };
         for Endpoint { target, method } in self.called(known)? {
-            permissions = permissions.with_publish(target.call_pattern(plane, &host, method));
+            permissions = permissions.with_call(plane, &host, &target, method);
         }
         for Endpoint { target, method } in self.fired()? {
-            permissions = permissions.with_publish(target.call_pattern(plane, &host, method));
+            permissions = permissions.with_call(plane, &host, &target, method);
         }
         for Endpoint { target, method } in self.heard(known)? {
             permissions = permissions.with_subscribe(target.serve_pattern(plane, method));

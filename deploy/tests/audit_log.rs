@@ -1,114 +1,122 @@
-//! `audit-log verify`: whether a line of the audit trail is missing.
+//! `audit-log verify` as an auditor meets it.
 #![expect(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
 )]
 
 use microbus_audit::{Chain, Entry};
-use serde_json::Value;
+use std::path::PathBuf;
 use std::process::Command;
+use tempfile::TempDir;
 
-/// Verifies `trail`; what is printed, what is complained of, how it ended.
-fn verified(trail: &str, more: &[&str]) -> (String, String, Option<i32>) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("access-token.jsonl");
-    std::fs::write(&file, trail).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_microbus-deploy"))
-        .args(["audit-log", "verify"])
-        .arg(&file)
-        .args(more)
-        .output()
-        .unwrap();
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        text(&output.stdout),
-        text(&output.stderr),
-        output.status.code(),
-    )
+/// A trail in two files.
+struct Trail {
+    folder: TempDir,
+    head: String,
 }
 
-fn lines(count: usize) -> Vec<String> {
-    let mut chain = Chain::default();
-    let entry = |number: usize| Entry {
-        caller: format!("caller-{number}.example"),
-        outcome: "minted",
-        ..Entry::default()
-    };
-    (0..count)
-        .map(|number| chain.append(&entry(number)))
-        .collect()
-}
-
-#[test]
-fn a_whole_trail_holds_from_its_start_to_its_head() {
-    let trail = lines(3).concat();
-    let head = Chain::after(trail.as_bytes()).head().to_string();
-    let (shown, _, exit) = verified(&trail, &["--after", "start", "--head", &head, "--json"]);
-    assert_eq!(exit, Some(0));
-    let json: Value = serde_json::from_str(&shown).unwrap();
-    assert_eq!(
-        (&json["lines"], &json["head"]),
-        (&3.into(), &head.as_str().into())
-    );
-    let (shown, _, exit) = verified(&trail, &[]);
-    assert!(
-        shown.contains("3 lines") && shown.contains(&head),
-        "{shown}"
-    );
-    assert_eq!(exit, Some(0));
-}
-
-#[test]
-fn a_rotated_file_follows_the_one_before() {
-    let all = lines(4);
-    let (first, second) = all.split_at(2);
-    let head = Chain::after(first.concat().as_bytes()).head().to_string();
-    let (_, _, exit) = verified(&second.concat(), &["--after", &head]);
-    assert_eq!(exit, Some(0));
-    let (_, complained, exit) = verified(&second.concat(), &["--after", "start"]);
-    assert_eq!(exit, Some(1));
-    assert!(complained.contains("line 1 follows"), "{complained}");
-}
-
-#[test]
-fn what_was_changed_removed_or_cut_off_is_named() {
-    let all = lines(3);
-    let head = Chain::after(all.concat().as_bytes()).head().to_string();
-    let [first, second, third] = [0, 1, 2].map(|at| all.get(at).unwrap().as_str());
-    let changed = second.replace("caller-1", "caller-9");
-    for (trail, said) in [
-        ([first, &changed, third].concat(), "line 3 follows"),
-        ([first, third].concat(), "line 2 follows"),
-        (
-            [first, "{\"caller\":\"x\"}\n"].concat(),
-            "line 2 has no link",
-        ),
-    ] {
-        let (_, complained, exit) = verified(&trail, &[]);
-        assert!(complained.contains(said) && exit == Some(1), "{complained}");
+impl Trail {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut chain = Chain::default();
+        for (file, callers) in [("audit.jsonl.1", ["a", "b"]), ("audit.jsonl", ["c", "d"])] {
+            let lines = callers.map(|caller| {
+                chain.append(&Entry {
+                    caller: caller.to_owned(),
+                    ..Entry::default()
+                })
+            });
+            std::fs::write(folder.path().join(file), lines.concat()).unwrap();
+        }
+        let head = chain.head().to_string();
+        Self { folder, head }
     }
-    // A chain whose end is cut off holds by itself: only the head that was noted tells.
-    let cut = [first, second].concat();
-    assert_eq!(verified(&cut, &[]).2, Some(0));
-    let (_, complained, exit) = verified(&cut, &["--head", &head]);
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns the exit code and what was printed.
+    fn verify(&self, arguments: &[&str]) -> (i32, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_microbus-deploy"))
+            .args(["audit-log", "verify"])
+            .args(arguments)
+            .current_dir(&self.folder)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
+    }
+}
+
+const BOTH: [&str; 2] = ["audit.jsonl.1", "audit.jsonl"];
+
+#[test]
+fn a_whole_trail_is_followed_through_its_files_and_its_head_is_told() {
+    let trail = Trail::new();
+    let (exit, said) = trail.verify(&BOTH);
+    assert_eq!(exit, 0, "{said}");
     assert!(
-        complained.contains("cut off") && exit == Some(1),
-        "{complained}"
+        said.contains("whole: 4 lines") && said.contains(&trail.head),
+        "{said}"
     );
+    let zeros = "0".repeat(64);
+    let known = ["--after", &zeros, "--head", &trail.head, "--json"];
+    let (exit, said) = trail.verify(&[&known[..], &BOTH].concat());
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((exit, json["lines"].as_u64()), (0, Some(4)), "{said}");
+    assert_eq!(json["head"], trail.head.as_str());
 }
 
 #[test]
-fn lines_that_were_written_after_the_head_was_noted_are_fine() {
-    let all = lines(3);
-    let head = Chain::after(all.first().unwrap().as_bytes())
-        .head()
-        .to_string();
-    assert_eq!(verified(&all.concat(), &["--head", &head]).2, Some(0));
+fn a_trail_may_have_grown_since_its_head_was_noted() {
+    let trail = Trail::new();
+    let (_, said) = trail.verify(&["audit.jsonl.1", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let noted = json["head"].as_str().unwrap();
+    let (exit, said) = trail.verify(&[&["--head", noted][..], &BOTH].concat());
+    assert_eq!(exit, 0, "{said}");
 }
 
 #[test]
-fn a_digest_that_is_none_is_a_usage_error() {
-    let (_, complained, exit) = verified("", &["--after", "yesterday"]);
-    assert_eq!(exit, Some(2));
-    assert!(complained.contains("64 hexadecimal digits"), "{complained}");
+fn what_was_removed_at_either_end_or_between_shows() {
+    let trail = Trail::new();
+    let zeros = "0".repeat(64);
+    for arguments in [
+        &["--after", &zeros, "audit.jsonl"][..],
+        &["--head", &trail.head, "audit.jsonl.1"],
+        &["audit.jsonl", "audit.jsonl.1"],
+    ] {
+        let (exit, said) = trail.verify(arguments);
+        assert_eq!(exit, 1, "{arguments:?}: {said}");
+        assert!(said.starts_with("broken: "), "{said}");
+    }
+    let file = trail.file("audit.jsonl.1");
+    let changed = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("\"a\"", "\"x\"");
+    std::fs::write(&file, changed).unwrap();
+    let (exit, said) = trail.verify(&BOTH);
+    assert_eq!(exit, 1);
+    assert!(said.contains("audit.jsonl.1: line 2 follows"), "{said}");
+}
+
+#[test]
+fn a_torn_line_is_told_an_empty_trail_tells_nothing_and_a_missing_one_is_named() {
+    let trail = Trail::new();
+    let file = trail.file("audit.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.get(..text.len() - 9).unwrap()).unwrap();
+    let (exit, said) = trail.verify(&BOTH);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("torn   line 4"), "{said}");
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(trail.verify(&["audit.jsonl"]).0, 5);
+    let (exit, said) = trail.verify(&["elsewhere.jsonl"]);
+    assert_eq!(exit, 78);
+    assert!(said.contains("elsewhere.jsonl"), "{said}");
+    assert_eq!(trail.verify(&["--head", "abc", "audit.jsonl"]).0, 2);
 }

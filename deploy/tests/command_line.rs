@@ -4,6 +4,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn microbus_deploy(arguments: &[&str]) -> Output {
@@ -40,6 +41,21 @@ fn each_verb_explains_itself() {
         let help = text(&help.stdout);
         assert!(help.contains("Usage: microbus-deploy"), "{verb}: {help}");
         assert!(help.contains("Example"), "{verb} shows no example: {help}");
+    }
+}
+
+/// The help is a promise to scripts and to whoever learned it: a change shows in the diff of its golden.
+#[test]
+fn the_help_of_each_verb_is_its_golden() {
+    let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
+    for verb in verbs() {
+        let golden = goldens.join(format!("{verb}.txt"));
+        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+        let help = text(&microbus_deploy(&[&verb, "--help"]).stdout);
+        assert!(
+            help == expected,
+            "if this is meant: microbus-deploy {verb} --help > deploy/tests/help/{verb}.txt\n{help}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! The broker itself enforces what `creds` wrote: each credential reaches all that it grants, and nothing else.
 //!
-//! Scale: the 16 core services and two callers, each with at least 200 refusals (design: T15).
+//! For each of the 35 services whose permissions were recorded, with at least 200 refusals each (design: T15).
 
 use e2e::{Caller, Desk, Listener, NatsServer, PATIENCE};
 use microbus_deploy::permissions::covers;
@@ -8,16 +8,6 @@ use microbus_deploy::{Credentials, Jwt, Nkey, NkeyKind, Permissions, Presets, Si
 use std::time::SystemTime;
 
 const INSTANCE: &str = "id-tester0000";
-const CALLS: &str = r#"
-hostname: login.acme
-calls:
-  - {host: bearer.token.core, endpoint: Mint}
-  - {host: billing.acme, method: POST, route: ":444/charge/{id}"}
-  - {url: "https://partner.acme/files/{rest...}", method: GET}
-events:
-  - {host: smtp.ingress.core, event: OnIncomingEmail}
-"#;
-
 /// What one credential allows, and a connection with it.
 struct Holder {
     host: String,
@@ -30,13 +20,12 @@ struct Holder {
 async fn every_credential_reaches_what_it_grants_and_nothing_else() {
     let desk = Desk::new();
     desk.type_line("init ops --listen 127.0.0.1:0").succeeded();
-    desk.write("login.yaml", CALLS);
-    desk.write("quiet.yaml", "hostname: quiet.acme\n");
-    let hosts: Vec<_> = Presets::built_in().unwrap().hosts().collect();
+    let cores: Vec<_> = Presets::built_in().unwrap().hosts().collect();
+    let examples = write_examples(&desk);
     let signer = "--signing-key ops/account-sk.nk --account-jwt ops/account.jwt";
+    let (cores, examples) = (cores.join(","), examples.join(","));
     desk.type_line(&format!(
-        "creds {signer} --service {} --calls login.yaml,quiet.yaml",
-        hosts.join(",")
+        "creds {signer} --service {cores} --manifests {examples}"
     ))
     .succeeded();
     let server = NatsServer::from_file(&desk.path("ops/nats-server.conf")).await;
@@ -52,7 +41,7 @@ async fn every_credential_reaches_what_it_grants_and_nothing_else() {
         assert!(refused >= 200, "only {refused} probes for {}", holder.host);
         holders += 1;
     }
-    assert_eq!(holders, 18);
+    assert_eq!(holders, 35);
 }
 
 impl Holder {
@@ -133,6 +122,23 @@ impl Holder {
             self.host
         );
     }
+}
+
+/// Writes manifest and calls of each example service into a directory of its own, and returns the directories.
+fn write_examples(desk: &Desk) -> Vec<String> {
+    let examples = include_str!("../../deploy/testdata/services.yaml");
+    let examples: Vec<serde_json::Value> = serde_yaml::from_str(examples).unwrap();
+    let mut directories = Vec::new();
+    for example in examples {
+        let host = example["manifest"]["general"]["hostname"].as_str().unwrap();
+        std::fs::create_dir(desk.path(host)).unwrap();
+        // JSON is YAML.
+        for part in ["manifest", "calls"] {
+            desk.write(&format!("{host}/{part}.yaml"), example[part].to_string());
+        }
+        directories.push(host.to_owned());
+    }
+    directories
 }
 
 /// Connects somebody who hears everything, as no service does.

@@ -165,6 +165,41 @@ async fn limits_are_those_that_were_asked_for() {
 }
 
 #[tokio::test]
+async fn the_largest_credential_that_is_made_is_accepted() {
+    let desk = initialized("");
+    let server = started(&desk).await;
+    let mut calls = String::from("hostname: big.acme\ncalls:\n");
+    let mut accepted = None;
+    for n in 0.. {
+        calls.push_str(&format!(
+            "  - {{host: backend.acme, route: \":444/one-of-many-endpoints/{n}\"}}\n"
+        ));
+        if n < 15 {
+            continue;
+        }
+        desk.write("big.yaml", &calls);
+        let made = desk.type_line(&format!("creds {SIGNER} --calls big.yaml"));
+        if made.code == 2 {
+            break;
+        }
+        made.succeeded();
+        accepted = Some(desk.read("creds/big.acme_nats.creds"));
+    }
+    let credentials = accepted.unwrap();
+    let jwt = credentials.lines().nth(1).unwrap().len();
+    assert!((3600..=3700).contains(&jwt), "{jwt}");
+    Caller::connect(
+        &server.url(),
+        Some(&credentials),
+        "microbus",
+        "big.acme",
+        INSTANCE,
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
 async fn both_issuers_serve_with_what_was_made() {
     let desk = initialized("");
     desk.write(

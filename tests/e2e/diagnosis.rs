@@ -86,7 +86,7 @@ impl Operator {
             .args(["--nats", &url])
             .arg("--creds")
             .arg(creds);
-        judged(fed(command, input).await)
+        judged(&fed(command, input).await)
     }
 }
 
@@ -109,12 +109,11 @@ async fn fed(mut command: Command, input: &str) -> Output {
     ended.await.unwrap().unwrap()
 }
 
-fn judged(output: Output) -> (Value, Option<i32>) {
-    let said = String::from_utf8_lossy(&output.stdout);
-    let json = serde_json::from_str(&said).unwrap_or_else(|_| {
-        panic!("{said}{}", String::from_utf8_lossy(&output.stderr));
-    });
-    (json, output.status.code())
+fn judged(output: &Output) -> (Value, Option<i32>) {
+    let complained = String::from_utf8_lossy(&output.stderr);
+    let json: Option<Value> = serde_json::from_slice(&output.stdout).ok();
+    assert!(json.is_some(), "{complained}");
+    (json.unwrap(), output.status.code())
 }
 
 /// Explains `input` with the credentials file at `creds` and no bus.
@@ -126,7 +125,7 @@ async fn explained(creds: &Path, input: &str) -> (Value, Option<i32>) {
         OsStr::new("--creds"),
         creds.as_os_str(),
     ]);
-    judged(fed(command, input).await)
+    judged(&fed(command, input).await)
 }
 
 #[tokio::test]

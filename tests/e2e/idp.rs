@@ -14,11 +14,11 @@ use e2e::child::Child;
 use e2e::http::exchange;
 use e2e::{Bus, Configurator, Issuer, PATIENCE, Product, build_folder};
 use microbus_bus::{Connector, SystemClock};
-use microbus_deploy::{Call, Permissions};
+use microbus_deploy::{Permissions, Target};
 use microbus_idp_bridge::token_exchange::{ACCESS_TOKEN, BEARER_TOKEN, ID_TOKEN, TOKEN_EXCHANGE};
 use microbus_idp_bridge::{Bridge, Settings};
 use microbus_wire::Hostname;
-use routes::{BrowserLogin, routes};
+use routes::{BrowserLogin, login_routes, token_exchange_route};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -178,14 +178,8 @@ impl Application {
         let permissions = [Product::ACCESS_TOKEN, Product::BEARER_TOKEN].iter().fold(
             Permissions::of_service(plane, &host),
             |permissions, product| {
-                let issuer = Hostname::parse(product.host).unwrap();
-                let mint = Call {
-                    host: Some(&issuer),
-                    port: Some(666),
-                    method: None,
-                    route: "/mint",
-                };
-                permissions.with_call(plane, &host, &mint).unwrap()
+                let mint = Target::resolve(Some(product.host), ":666/mint").unwrap();
+                permissions.with_call(plane, &host, &mint, None)
             },
         );
         let credentials = self.bus.credentials_with("idp.bridge", &permissions);
@@ -202,7 +196,8 @@ impl Application {
         let credentials = self.bus.credentials("http.ingress.core");
         let ingress = connect(&self.bus, &self.folder, "http.ingress.core", &credentials).await;
         let ingress = app::connector(&ingress, "http.ingress.core").await.unwrap();
-        app::behind_exchange(ingress, routes(bridge, login), app::AT_HOME)
+        let ways_in = token_exchange_route(Arc::clone(&bridge)).merge(login_routes(bridge, login));
+        app::behind_exchange(ingress, ways_in, app::AT_HOME)
     }
 }
 

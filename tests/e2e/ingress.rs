@@ -9,7 +9,7 @@ use axum::http::Request;
 use e2e::{Bus, Configurator, Issuer, Product};
 use microbus_bus::{Artifacts, Connection, Connector, NatsSettings};
 use microbus_client::ExchangeSettings;
-use microbus_deploy::Permissions;
+use microbus_deploy::{Permissions, Target};
 use microbus_wire::Hostname;
 use serde_json::Value;
 use std::sync::Arc;
@@ -170,15 +170,9 @@ async fn an_ingress_that_may_not_mint_serves_strangers_and_fails_who_has_a_token
     let allowed = application.ingress(app::AT_HOME).await;
     let token = log_in(&allowed, r#"{"sub":"harry"}"#).await;
     let own = Hostname::parse("http.ingress.core").unwrap();
-    let anything = microbus_deploy::Call {
-        host: None,
-        port: None,
-        method: None,
-        route: "/{rest...}",
-    };
-    let permissions = Permissions::of_service(application.bus.plane(), &own)
-        .with_call(application.bus.plane(), &own, &anything)
-        .unwrap();
+    let plane = application.bus.plane();
+    let anything = Target::anything();
+    let permissions = Permissions::of_service(plane, &own).with_call(plane, &own, &anything, None);
     let credentials = application
         .bus
         .credentials_with("http.ingress.core", &permissions);

@@ -2,6 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
@@ -12,11 +13,14 @@ mod artifacts;
 mod audit;
 mod bearer;
 mod bring_up;
+#[cfg(feature = "collector-tests")]
+mod collector;
 mod configuration;
 mod connections;
 mod deployment;
 mod diagnosis;
 mod differences;
+mod doctor;
 mod embedded;
 mod flood;
 mod fragments;
@@ -40,6 +44,7 @@ mod replay;
 mod replicas;
 mod revocation;
 mod rotation;
+mod runbook;
 mod samples;
 mod secrets;
 mod shutdown;
@@ -47,3 +52,6 @@ mod sisters;
 mod startup;
 mod subscriptions;
 mod telemetry;
+mod up;
+#[cfg(feature = "walk-tests")]
+mod walk;

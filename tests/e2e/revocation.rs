@@ -214,3 +214,120 @@ async fn a_broker_that_is_away_has_an_exit_code_of_its_own() {
     .ended(69)
     .complained("no broker at");
 }
+
+#[tokio::test]
+async fn a_signing_key_is_replaced_without_cutting_off_whoever_has_new_credentials() {
+    let desk = Desk::open().await;
+    let before = text(&desk.issue_plain("some.example", "creds"));
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap();
+    let old_key = account.signing_keys()[0].to_owned();
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    let add = [
+        &[
+            "rotate-signing-key",
+            "add",
+            &account.sub,
+            "--new-key",
+            "ops/new.nk",
+        ][..],
+        &["--account-jwt", "ops/new.jwt"],
+        &operator,
+    ]
+    .concat();
+    desk.run_at_broker(&add)
+        .succeeded()
+        .said("uses what was sent");
+    desk.run_at_broker(&add)
+        .ended(1)
+        .complained("never overwritten");
+    let old = connect(&desk, 0, "some.example", &before).await.unwrap();
+
+    let again = [
+        "creds",
+        "--from-creds",
+        "creds/some.example_nats.creds",
+        "--out",
+        "new",
+    ];
+    let signer = [
+        "--signing-key",
+        "ops/new.nk",
+        "--account-jwt",
+        "ops/new.jwt",
+    ];
+    desk.run(&[&again[..], &signer].concat()).succeeded();
+    let after = desk.read("new/some.example_nats.creds");
+    let new = connect(&desk, 0, "some.example", &after).await.unwrap();
+    let mut listener = new.listen("microbus.safe.888.*.some_example.>").await;
+
+    let remove = [
+        &[
+            "rotate-signing-key",
+            "remove",
+            &account.sub,
+            "--key",
+            &old_key,
+        ][..],
+        &["--probe", "new/some.example_nats.creds"],
+        &operator,
+    ]
+    .concat();
+    desk.run_at_broker(&remove)
+        .succeeded()
+        .said("proven: no server has a connection of it")
+        .said("can connect");
+    desk.run_at_broker(&remove)
+        .ended(1)
+        .complained("is not among the signing keys");
+    old.until_disconnected().await;
+    assert!(connect(&desk, 0, "some.example", &before).await.is_none());
+    speaks(&new, "some.example", &mut listener).await;
+}
+
+#[tokio::test]
+async fn an_account_is_replaced_and_the_old_one_is_dead_after_a_restart_too() {
+    let mut desk = Desk::open().await;
+    let before = text(&desk.issue_plain("some.example", "creds"));
+    desk.issue_plain("other.example", "creds");
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let old = connect(&desk, 0, "some.example", &before).await.unwrap();
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    let new = [
+        &["rotate-account", "new", &account, "--keys", "account2"][..],
+        &["--credentials", "creds", "--out", "creds2"],
+        &operator,
+    ]
+    .concat();
+    desk.run_at_broker(&new)
+        .succeeded()
+        .said("issued: 2 credentials in creds2")
+        .said("can connect");
+    desk.run_at_broker(&new)
+        .ended(1)
+        .complained("keys are never overwritten");
+
+    let retire = [
+        &["rotate-account", "retire", &account][..],
+        &["--probe", "creds2/some.example_nats.creds"],
+        &operator,
+    ]
+    .concat();
+    desk.run_at_broker(&retire)
+        .succeeded()
+        .said("deleted: ")
+        .said("proven: no server has a connection of it")
+        .said("proven: creds2/some.example_nats.creds can connect");
+    old.until_disconnected().await;
+    // What the leaked key signs afterwards is refused as well, and so it stays.
+    let late = text(&desk.issue_plain("late.example", "late"));
+    assert!(connect(&desk, 0, "late.example", &late).await.is_none());
+    desk.servers[0].restart().await;
+    let after = desk.read("creds2/some.example_nats.creds");
+    assert!(connect(&desk, 0, "some.example", &after).await.is_some());
+    let says =
+        |text: &str| Jwt::read(microbus_deploy::Credentials::parse(text).unwrap().jwt()).unwrap();
+    for verb in ["pub", "sub"] {
+        let path = [verb, "allow"];
+        assert_eq!(says(&after).strings(&path), says(&before).strings(&path));
+    }
+}

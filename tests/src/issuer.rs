@@ -7,6 +7,9 @@ use crate::child::Child;
 use crate::log::Log;
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use tempfile::TempDir;
@@ -90,7 +93,14 @@ impl IssuerSetup {
     pub fn start(&self) -> Issuer {
         let folder = tempfile::tempdir().expect("temporary folders can be made");
         for (name, content) in &self.files {
-            std::fs::write(folder.path().join(name), content).expect("a file can be written");
+            // Credentials and keys among them are for their owner alone.
+            let mut file = File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(folder.path().join(name))
+                .expect("a file can be made");
+            file.write_all(content).expect("a file can be written");
         }
         let child = spawn(self, folder.path());
         Issuer {

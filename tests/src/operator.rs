@@ -5,7 +5,7 @@ use crate::configurator::{self, Configurator};
 use crate::issuer::{IssuerSetup, Product};
 use crate::nats::NatsServer;
 use microbus_deploy::bootstrap::Plan;
-use microbus_deploy::{Bootstrap, Call, Nkey, NkeyKind, Permissions};
+use microbus_deploy::{Bootstrap, Nkey, NkeyKind, Permissions, Target};
 use microbus_wire::{Hostname, Plane};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -87,26 +87,13 @@ impl Bus {
         if ISSUERS.contains(&host) {
             return self.credentials_with(host, &Permissions::of_issuer(plane, &own));
         }
-        let issuers = ISSUERS.map(|issuer| Hostname::parse(issuer).expect("a valid host name"));
-        let [access, bearer] = issuers.each_ref().map(|issuer| Call {
-            host: Some(issuer),
-            port: Some(666),
-            method: None,
-            route: "/{rest...}",
-        });
-        let anything = Call {
-            host: None,
-            port: None,
-            method: None,
-            route: "/{rest...}",
+        let trust_root = |issuer| {
+            Target::resolve(Some(issuer), ":666/{rest...}").expect("tests use valid routes")
         };
-        let permissions = [anything, access, bearer].iter().fold(
+        let [access, bearer] = ISSUERS.map(trust_root);
+        let permissions = [Target::anything(), access, bearer].iter().fold(
             Permissions::of_service(plane, &own),
-            |permissions, call| {
-                permissions
-                    .with_call(plane, &own, call)
-                    .expect("a valid route")
-            },
+            |permissions, target| permissions.with_call(plane, &own, target, None),
         );
         self.credentials_with(host, &permissions)
     }

@@ -111,7 +111,7 @@ impl AsOperator {
         AccountChange::of(&served).map_err(|error| not_changed(&error))
     }
 
-    /// Signs `change`, keeps both JWTs, sends the new one, and reports what each server made of it.
+    /// Signs `change`, keeps both JWTs, sends the new one, and reports what each server made of it; returns what was sent.
     ///
     /// # Errors
     /// [`Failure`] before anything is sent, or when the broker goes away meanwhile.
@@ -121,7 +121,7 @@ impl AsOperator {
         change: &AccountChange,
         operator: &Nkey,
         report: &mut Report,
-    ) -> Result<(), Failure> {
+    ) -> Result<String, Failure> {
         let now = SystemClock.wall();
         let signed = change
             .sign(operator, now)
@@ -141,7 +141,7 @@ impl AsOperator {
             .await
             .map_err(|error| refused(&error))?;
         tell(&pushed, change.account(), &kept_signed, report);
-        Ok(())
+        Ok(signed)
     }
 
     /// Proves that the probe can still connect.

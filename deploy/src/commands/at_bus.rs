@@ -1,13 +1,12 @@
 //! What the verbs that ask services over the bus have in common.
 
+use super::as_operator::read_credentials;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
 use clap::Args;
 use microbus_bus::{Artifacts, Connector};
+use microbus_deploy::Jwt;
 use microbus_deploy::broker::service;
-use microbus_deploy::{Credentials, Jwt};
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,20 +53,7 @@ impl AtBus {
 /// # Errors
 /// [`Failure`] when the file cannot be read.
 pub(crate) fn user(path: &Path) -> Result<Jwt, Failure> {
-    let text = files::read_text(path)?;
-    let unusable = |error: &dyn Error| Failure::caused(Exit::Configuration, path.display(), error);
-    let credentials = Credentials::parse(&text).map_err(|error| unusable(&error))?;
-    Jwt::read(credentials.jwt()).map_err(|error| unusable(&error))
-}
-
-/// Runs what waits for others, on this thread.
-///
-/// # Errors
-/// [`Failure`] of the work, or when the operating system gives us no runtime.
-pub(crate) fn block_on<T>(doing: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::caused(Exit::Internal, "starting the runtime", &error))?
-        .block_on(doing)
+    let credentials = read_credentials(path)?;
+    Jwt::read(credentials.jwt())
+        .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
 }

@@ -188,17 +188,9 @@ fn plane(text: &str) -> Result<Plane, String> {
     })
 }
 
-const CALLS_HELP: &str = r#"A list of calls:
-
-  hostname: idp.bridge.acme          # not needed beside a manifest
-  calls:
-    - {host: access.token.core, endpoint: Mint}
-    - {host: billing.acme, method: POST, route: ":444/charge"}
-    - {url: "https://partner.acme/quote", method: GET}
-    - {host: "*", method: GET, route: "/data/{id}", allow_wildcard: true}
-    - {url: dynamic, allow_wildcard: true}
-  events:
-    - {host: shop.acme, event: OnSold}
-
-An endpoint or event by name needs the manifest of its host, or is one of a core service. A service without a manifest
-that serves port 666 says trust_root: true."#;
+const CALLS_HELP: &str = concat!(
+    "A list of calls:\n\n",
+    include_str!("../../samples/calls.yaml"),
+    "\nAn endpoint or event by name needs the manifest of its host, or is one of a core service. A service without a \
+     manifest\nthat serves port 666 says trust_root: true."
+);

@@ -141,10 +141,8 @@ impl Doctor {
 /// # Errors
 /// [`Failure`] when a directory cannot be read.
 pub(crate) async fn diagnose(request: &Request) -> Result<Vec<Finding>, Failure> {
-    examine(request).await.map_err(|(directory, error)| {
-        let reading = format!("reading {}", directory.display());
-        Failure::caused(Exit::Configuration, reading, &error)
-    })
+    let examined = examine(request).await;
+    examined.map_err(|error| Failure::caused(Exit::Configuration, "--directory", &error))
 }
 
 /// Returns the report for people: one line for what is well, and what to do for what is not.

@@ -1,14 +1,15 @@
 //! `explain`: why a verifier or the broker refuses.
 
-use super::at_bus::{AtBus, block_on, user};
+use super::at_broker::block_on;
+use super::at_bus::{AtBus, user};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::{print, print_json};
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
-use microbus_deploy::explain::grants::{Grants, explain_without_grants};
 use microbus_deploy::explain::login::Login;
+use microbus_deploy::explain::subject::{Grants, explain_without_grants};
 use microbus_deploy::explain::{
     Explanation, Input, KeySets, Line, Published, Surface, Verdict, token,
 };
@@ -137,7 +138,7 @@ impl Explain {
                 )
             })?;
             Ok((Some(own), other))
-        })
+        })?
     }
 
     fn line(&self, line: &Line, now: i64) -> Result<Explanation, Failure> {

@@ -1,6 +1,7 @@
 //! `keys`: a bearer key file before it is deployed, and whether a planned rotation is safe.
 
-use super::at_bus::{AtBus, block_on};
+use super::at_broker::block_on;
+use super::at_bus::AtBus;
 use crate::arguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -126,7 +127,7 @@ impl Keys {
                 let reason = format!("bearer.token.core did not tell its keys: {error}");
                 Failure::new(Exit::Unknown, reason)
             })
-        })
+        })?
     }
 }
 

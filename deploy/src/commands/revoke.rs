@@ -1,13 +1,14 @@
 //! `revoke`: a user is cut off, and it is proven.
 
-use super::as_operator::{AsOperator, Report, could_not_ask, not_changed, read_credentials, unix};
+use super::as_operator::{AsOperator, Report, not_changed, read_credentials, unix};
 use super::at_broker::block_on;
+use super::proof::{account_in, connections, prove_cut_off, prove_gone};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::account_change::EVERYBODY;
-use microbus_deploy::broker::{ConnectionReport, Login, Session, System};
+use microbus_deploy::broker::{Login, Session, System};
 use microbus_deploy::{Credentials, Jwt, NkeyKind};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -80,7 +81,9 @@ impl Revoke {
         if let Some((credentials, _)) = &target.credentials {
             self.prove_shut_out(credentials, &mut report).await?;
         }
-        prove_gone(&system, &account, &target.user, unix(until), &mut report).await?;
+        let which = Some(target.user.as_str()).filter(|user| *user != EVERYBODY);
+        let dead = |jwt: &Jwt| account_in(jwt) == account && jwt.iat <= unix(until);
+        prove_gone(&system, which, dead, &mut report).await?;
         self.as_operator.prove_probe(&mut report).await?;
         report.print()
     }
@@ -185,68 +188,6 @@ impl Revoke {
     }
 }
 
-async fn prove_cut_off(mut witness: Session, report: &mut Report) {
-    match witness.ended(PATIENCE).await {
-        Some(reason) => {
-            let reason = reason.unwrap_or_else(|| "without a word".to_owned());
-            report.done(format!("proven: its connection was closed: {reason}"));
-        }
-        None => report.wrong(format!(
-            "its connection is open {} s later",
-            PATIENCE.as_secs()
-        )),
-    }
-}
-
-/// Proves that no server has a connection of the user any more.
-async fn prove_gone(
-    system: &System,
-    account: &str,
-    user: &str,
-    until: i64,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let which = Some(user).filter(|user| *user != EVERYBODY);
-    let is_dead = |connection: &ConnectionReport| {
-        let jwt = Jwt::read(&connection.jwt);
-        jwt.is_ok_and(|jwt| account_in(&jwt) == account && jwt.iat <= until)
-    };
-    let mut left = 0;
-    for _ in 0..ATTEMPTS {
-        let connections = connections(system, which).await?;
-        left = connections
-            .iter()
-            .filter(|connection| is_dead(connection))
-            .count();
-        if left == 0 {
-            report.done("proven: no server has a connection of it");
-            return Ok(());
-        }
-        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
-    }
-    report.wrong(format!("{left} connections of it are open"));
-    Ok(())
-}
-
-async fn connections(
-    system: &System,
-    user: Option<&str>,
-) -> Result<Vec<ConnectionReport>, Failure> {
-    system
-        .connections(user)
-        .await
-        .map_err(|error| could_not_ask(&error))
-}
-
-/// Returns the account of a user's JWT.
-fn account_in(user: &Jwt) -> String {
-    let named = user
-        .nats
-        .get("issuer_account")
-        .and_then(|account| account.as_str());
-    named.unwrap_or(&user.iss).to_owned()
-}
-
 fn parse_time(text: &str, now: SystemTime) -> Result<SystemTime, Failure> {
     if text == "now" {
         return Ok(now);
@@ -265,11 +206,6 @@ fn parse_time(text: &str, now: SystemTime) -> Result<SystemTime, Failure> {
             )
         })
 }
-
-/// A broker closes the connections of a revoked user within a second.
-const PATIENCE: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 25;
-const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(200);
 
 const EXAMPLE: &str = "\
 Example:

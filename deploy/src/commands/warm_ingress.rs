@@ -1,6 +1,7 @@
 //! `warm-ingress`: makes each ingress fetch the JWK Set of the bearer issuer while a new key is published and does not sign yet.
 
-use super::at_bus::{AtBus, block_on};
+use super::at_broker::block_on;
+use super::at_bus::AtBus;
 use crate::arguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -71,7 +72,7 @@ impl WarmIngress {
         if let Some(path) = &self.bus.ca {
             let _readable = files::read_text(path)?;
         }
-        let (warmed, served) = block_on(self.warm())?;
+        let (warmed, served) = block_on(self.warm())??;
         if self.json {
             print_json(&serde_json::json!({"ingresses": warmed, "jwk_sets_served": served}))?;
         } else {

@@ -2,7 +2,7 @@
 
 use super::certificate::{self, Judged};
 use super::{Check, Finding};
-use crate::broker::{Server, Session, SessionError};
+use crate::broker::{Server, SessionError};
 use std::time::SystemTime;
 
 pub(super) const CHECK: Check = Check {
@@ -11,8 +11,9 @@ pub(super) const CHECK: Check = Check {
     expected: "TLS 1.2 or later with a certificate that clients believe, for two weeks more; or loopback",
 };
 
-pub(super) fn check(server: &Server, session: &Session, now: SystemTime) -> Finding {
-    let Some(certificate) = session.certificate() else {
+/// Judges the certificate that a broker showed, in DER; one that speaks plain text shows none.
+pub(super) fn check(server: &Server, certificate: Option<&[u8]>, now: SystemTime) -> Finding {
+    let Some(certificate) = certificate else {
         if server.is_loopback() {
             return CHECK.pass(format!("{server} is plain text, on loopback"));
         }
@@ -45,4 +46,24 @@ pub(super) fn check_failure(server: &Server, error: &SessionError) -> Option<Fin
         format!("{server}: {error}"),
         "put the CA of the broker's certificate beside the credentials as ca.pem, or renew the certificate",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    #[test]
+    fn plain_text_is_for_loopback_alone() {
+        for (url, verdict) in [
+            ("nats://127.0.0.1:4222", Verdict::Pass),
+            ("nats://localhost", Verdict::Pass),
+            ("nats://10.0.0.5:4222", Verdict::Fail),
+            ("nats://nats.internal", Verdict::Fail),
+        ] {
+            let server = Server::parse_list(url).unwrap().remove(0);
+            let finding = check(&server, None, SystemTime::UNIX_EPOCH);
+            assert_eq!(finding.verdict, verdict, "{url}");
+        }
+    }
 }

@@ -133,3 +133,98 @@ impl fmt::Display for BrokenLink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value, json};
+
+    fn jwt(iss: &str, sub: &str, nats: Value) -> Jwt {
+        let nats: Map<String, Value> = serde_json::from_value(nats).unwrap();
+        Jwt {
+            jti: String::new(),
+            iat: 100,
+            iss: iss.to_owned(),
+            name: String::new(),
+            sub: sub.to_owned(),
+            exp: None,
+            nbf: None,
+            nats,
+        }
+    }
+
+    #[test]
+    fn the_first_broken_link_is_the_one_that_is_named() {
+        let account = jwt(
+            "OP",
+            "A1",
+            json!({"signing_keys": ["SK"], "revocations": {"U2": 100}}),
+        );
+        let foreign = jwt("OTHER", "A2", json!({}));
+        let ended = Jwt {
+            exp: Some(150),
+            ..jwt("OP", "A3", json!({}))
+        };
+        let accounts = [account, foreign, ended];
+        let named = |signer, account| jwt(signer, "U1", json!({"issuer_account": account}));
+        let plain = |signer| jwt(signer, "U1", json!({}));
+        let text = |name: &str| name.to_owned();
+        let cases = [
+            (plain("A1"), None),
+            (named("SK", "A1"), None),
+            (
+                Jwt {
+                    exp: Some(200),
+                    ..plain("A1")
+                },
+                Some(BrokenLink::Expired { at: 200 }),
+            ),
+            (
+                Jwt {
+                    nbf: Some(201),
+                    ..plain("A1")
+                },
+                Some(BrokenLink::NotYet { from: 201 }),
+            ),
+            (
+                plain("SK"),
+                Some(BrokenLink::NoIssuerAccount { signer: text("SK") }),
+            ),
+            (
+                plain("A9"),
+                Some(BrokenLink::UnknownAccount {
+                    account: text("A9"),
+                }),
+            ),
+            (
+                plain("A2"),
+                Some(BrokenLink::UntrustedOperator {
+                    operator: text("OTHER"),
+                }),
+            ),
+            (plain("A3"), Some(BrokenLink::AccountExpired { at: 150 })),
+            (
+                named("STRANGER", "A1"),
+                Some(BrokenLink::UnlistedSigner {
+                    signer: text("STRANGER"),
+                    account: text("A1"),
+                }),
+            ),
+            (
+                jwt("A1", "U2", json!({})),
+                Some(BrokenLink::Revoked { until: 100 }),
+            ),
+            (
+                Jwt {
+                    iat: 101,
+                    ..jwt("A1", "U2", json!({}))
+                },
+                None,
+            ),
+        ];
+        for (user, expected) in cases {
+            let found = first_broken_link(&user, &accounts, &[text("OP")], 200);
+            assert_eq!(found, expected, "{user:?}");
+        }
+    }
+}

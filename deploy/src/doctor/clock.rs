@@ -12,9 +12,9 @@ pub(super) const CHECK: Check = Check {
     expected: "within 2 s; from 5 s on, tokens are refused",
 };
 
-/// Judges the time that each server stamped on an answer received at `now`.
-pub(super) fn check(servers: &[ServerReport], now: SystemTime) -> Vec<Finding> {
-    let now = OffsetDateTime::from(now);
+/// Judges the time that each server stamped on its answer, which was asked for and received at `between`.
+pub(super) fn check(servers: &[ServerReport], between: [SystemTime; 2]) -> Vec<Finding> {
+    let [asked, received] = between.map(OffsetDateTime::from);
     let mut wrong = Vec::new();
     let mut worst = 0.0_f64;
     for server in servers {
@@ -25,7 +25,9 @@ pub(super) fn check(servers: &[ServerReport], now: SystemTime) -> Vec<Finding> {
             ));
             continue;
         };
-        let apart = (now - theirs).abs().as_seconds_f64();
+        // A clock that agrees says a time in between.
+        let apart = (asked - theirs).max(theirs - received);
+        let apart = apart.as_seconds_f64().max(0.0);
         worst = worst.max(apart);
         let found = format!("{} and this machine are {apart:.1} s apart", server.name);
         let remedy = "let both follow a time server";
@@ -58,8 +60,9 @@ mod tests {
             (90, Verdict::Fail),
         ] {
             let now = UNIX_EPOCH + Duration::from_secs(seconds);
+            let between = [now, now + Duration::from_millis(600)];
             assert_eq!(
-                check(std::slice::from_ref(&server), now)[0].verdict,
+                check(std::slice::from_ref(&server), between)[0].verdict,
                 verdict
             );
         }

@@ -20,6 +20,7 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// What to look at.
@@ -76,12 +77,15 @@ impl Request {
 /// Looks at what `request` names.
 ///
 /// # Errors
-/// The directory that cannot be read, with the reason.
-pub async fn examine(request: &Request) -> Result<Vec<Finding>, (PathBuf, std::io::Error)> {
+/// [`DirectoryError`] when a directory cannot be read.
+pub async fn examine(request: &Request) -> Result<Vec<Finding>, DirectoryError> {
     let mut places = Vec::new();
     for directory in &request.directories {
         let place = Place::look(directory, &request.environment);
-        places.push(place.map_err(|error| (directory.clone(), error))?);
+        places.push(place.map_err(|source| DirectoryError {
+            directory: directory.clone(),
+            source,
+        })?);
     }
     let examination = Examination {
         request,
@@ -108,6 +112,14 @@ pub async fn examine(request: &Request) -> Result<Vec<Finding>, (PathBuf, std::i
         .collect();
     findings.retain(|finding| asked.contains(finding.id));
     Ok(findings)
+}
+
+/// A working directory that cannot be read.
+#[derive(Debug, Error)]
+#[error("{} cannot be read", directory.display())]
+pub struct DirectoryError {
+    directory: PathBuf,
+    source: std::io::Error,
 }
 
 /// What a client of the broker believes and shows: what is named, or what lies in the first directory.
@@ -203,7 +215,7 @@ impl Examination<'_> {
         let mut findings = vec![
             broker_opmode::REACHABLE.pass(format!("{server} is nats-server {}", info.version)),
         ];
-        findings.push(broker_tls::check(server, &session, self.now));
+        findings.push(broker_tls::check(server, session.certificate(), self.now));
         findings.extend(broker_limits::check_announced(server, &info));
         match session.log_in(None).await {
             Ok(anonymous) => findings.extend(broker_opmode::check(server, &info, &anonymous)),
@@ -241,10 +253,11 @@ impl Examination<'_> {
     }
 
     async fn ask_system(&self, system: &System) -> Result<(Vec<Finding>, Trusted), SystemError> {
-        let cluster = Cluster::find(system).await?;
         let asked = SystemClock.wall();
+        let cluster = Cluster::find(system).await?;
+        let between = [asked, SystemClock.wall()];
         let servers = cluster.servers();
-        let mut findings = clock::check(servers, asked);
+        let mut findings = clock::check(servers, between);
         findings.extend(broker_monitor::check(servers));
         findings.extend(broker_limits::check_settings(servers));
         if let Some(path) = &self.request.operator_jwt {

@@ -3,6 +3,7 @@
 //! Clients quote, escape and rewrite the broker's words, so that only these are looked for, in any case.
 //! Source: spec: deploy 7; nats-server's `errors.go` and `client.go`.
 
+use crate::grants::Verb;
 use crate::refusal::Reason;
 
 /// What a line tells.
@@ -21,15 +22,6 @@ pub enum Line {
     Login,
     /// The broker ended the connection, and said why.
     Ended(Reason),
-}
-
-/// What a connection tries to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// To publish.
-    Publish,
-    /// To subscribe.
-    Subscribe,
 }
 
 impl Line {

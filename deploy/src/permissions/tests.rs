@@ -73,8 +73,8 @@ fn the_issuers_have_the_recorded_lists_and_nothing_more() {
 fn with_recorded_call(permissions: Permissions, service: &str, grant: &str) -> Permissions {
     let segments: Vec<_> = grant.split('.').collect();
     let known = |index: usize| Some(segments[index]).filter(|segment| *segment != "*");
-    let callee = known(4).map(|segment| host(&segment.replace('_', ".")));
-    let route: Vec<_> = segments[7..]
+    let callee = known(4).map(|segment| segment.replace('_', "."));
+    let path: Vec<_> = segments[7..]
         .iter()
         .map(|segment| match *segment {
             ">" => "{rest...}",
@@ -82,15 +82,10 @@ fn with_recorded_call(permissions: Permissions, service: &str, grant: &str) -> P
             plain => plain,
         })
         .collect();
-    let call = Call {
-        host: callee.as_ref(),
-        port: known(2).map(|port| port.parse().unwrap()),
-        method: known(6).map(|method| Method::parse(method).unwrap()),
-        route: &format!("/{}", route.join("/")),
-    };
-    permissions
-        .with_call(&plane(), &host(service), &call)
-        .unwrap()
+    let route = format!(":{}/{}", known(2).unwrap_or("0"), path.join("/"));
+    let target = Target::resolve(callee.as_deref(), &route).unwrap();
+    let method = known(6).map(|method| Method::parse(method).unwrap());
+    permissions.with_call(&plane(), &host(service), &target, method)
 }
 
 #[test]
@@ -106,15 +101,10 @@ fn the_calls_of_every_recorded_service_give_its_recorded_publish_list() {
 
 #[test]
 fn a_port_known_only_at_run_time_never_reaches_the_trust_root() {
-    let call = Call {
-        host: None,
-        port: None,
-        method: None,
-        route: "/{rest...}",
-    };
-    let permissions = Permissions::of_service(&plane(), &host("a.example"))
-        .with_call(&plane(), &host("a.example"), &call)
-        .unwrap();
+    let host = host("a.example");
+    let anything = Target::anything();
+    let permissions =
+        Permissions::of_service(&plane(), &host).with_call(&plane(), &host, &anything, None);
     assert_eq!(
         permissions.publish().last().unwrap(),
         "PLANE.safe.*.a_example.*.*.*.>"
@@ -123,13 +113,7 @@ fn a_port_known_only_at_run_time_never_reaches_the_trust_root() {
 
 #[test]
 fn a_broader_call_replaces_a_narrower_one_in_either_order() {
-    let (caller, callee) = (host("a.example"), host("b.example"));
-    let call = |route| Call {
-        host: Some(&callee),
-        port: Some(443),
-        method: None,
-        route,
-    };
+    let caller = host("a.example");
     let broad = "PLANE.safe.443.a_example.b_example.*.*.items.>";
     for routes in [
         ["/items/{id}", "/items/{rest...}"],
@@ -137,9 +121,8 @@ fn a_broader_call_replaces_a_narrower_one_in_either_order() {
     ] {
         let mut permissions = Permissions::of_service(&plane(), &caller);
         for route in routes {
-            permissions = permissions
-                .with_call(&plane(), &caller, &call(route))
-                .unwrap();
+            let target = Target::resolve(Some("b.example"), route).unwrap();
+            permissions = permissions.with_call(&plane(), &caller, &target, None);
         }
         assert_eq!(permissions.publish()[2..], [broad]);
     }

@@ -176,7 +176,7 @@ impl Reason {
                 "Make the credentials anew with a key of this account, or connect to the broker of theirs."
             }
             Self::OperatorDiffers => {
-                "Sign the account with the operator that the broker trusts, and push it (`rotate-account`)."
+                "Sign the account with the operator that the broker trusts, and push it."
             }
             Self::IssuerAccountMissing => {
                 "Make the credentials anew with `creds`, which names the account; the original generator does not."

@@ -3,7 +3,7 @@
 use crate::tool::Desk;
 use serde_json::Value;
 
-const STOCK: &str = "http.ingress.core access.token.core\nforeman.core *\n";
+const STOCK: &str = include_str!("../../samples/minters.txt");
 
 fn stock() -> Desk {
     let desk = Desk::with_accounts();

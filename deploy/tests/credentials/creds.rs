@@ -126,6 +126,36 @@ func main() { app.Add(httpingress.NewService(), billing.NewService()); app.Run()
 }
 
 #[test]
+fn an_earlier_credential_declares_the_calls_of_a_bundle() {
+    let desk = Desk::with_accounts();
+    desk.write(
+        "bank.yaml",
+        "{hostname: bank.acme, calls: [{host: shop.acme, route: /pay}]}",
+    );
+    desk.creds("--calls bank.yaml --out old").succeeded();
+    desk.write("bank/manifest.yaml", "general: {hostname: bank.acme}");
+    desk.creds("--manifests bank")
+        .failed(1, &["bank.acme does not declare"]);
+    desk.creds("--manifests bank --from-creds old/bank.acme_nats.creds")
+        .succeeded();
+    let user = desk.user("creds/bank.acme_nats.creds");
+    assert_eq!(
+        user.strings(&["pub", "allow"])[2..],
+        ["microbus.safe.443.bank_acme.shop_acme.*.*.pay"]
+    );
+}
+
+#[test]
+fn the_sample_of_calls_is_one() {
+    let desk = Desk::with_accounts();
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/calls.yaml");
+    let said = desk
+        .creds(&format!("--calls {sample} --dry-run"))
+        .succeeded();
+    assert_eq!(said.stdout.lines().count(), 1 + 7 + 4, "{}", said.stdout);
+}
+
+#[test]
 fn what_a_bundle_adds_beyond_its_module_is_named() {
     let desk = Desk::with_accounts();
     desk.write(

@@ -2,7 +2,7 @@
 
 use crate::Case;
 use crate::logins::World;
-use microbus_deploy::{Call, Permissions};
+use microbus_deploy::{Permissions, Target};
 use microbus_wire::{Hostname, Method, Plane};
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -99,15 +99,9 @@ fn refused(what: &'static str, line: String, permissions: &Permissions) -> Case 
 /// What `billing.acme` needs to book at `ledger.acme`.
 pub(crate) fn permissions() -> Permissions {
     let (plane, host) = (Plane::default(), Hostname::parse("billing.acme").unwrap());
-    let ledger = Hostname::parse("ledger.acme").unwrap();
-    let call = Call {
-        host: Some(&ledger),
-        port: Some(443),
-        method: Some(Method::Post),
-        route: "/entries",
-    };
+    let book = Target::resolve(Some("ledger.acme"), "/entries").unwrap();
     let standard = Permissions::of_service(&plane, &host);
-    standard.with_call(&plane, &host, &call).unwrap()
+    standard.with_call(&plane, &host, &book, Some(Method::Post))
 }
 
 /// The same with further subjects to publish to.

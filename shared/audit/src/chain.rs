@@ -79,23 +79,28 @@ pub enum Broken {
     },
 }
 
-/// Follows the links of `trail`, from `after` if that is known, such as the head of the file before.
-///
-/// # Errors
-/// [`Broken`] for the first line that does not follow the one before it.
-pub fn verify(trail: &[u8], after: Option<Digest>) -> Result<Verified, Broken> {
-    let mut verified = Verified {
-        lines: 0,
-        follows: None,
-        head: after,
-        torn: Vec::new(),
-    };
-    let trail = trail.strip_suffix(b"\n").unwrap_or(trail);
-    if trail.is_empty() {
-        verified.head = None;
-        return Ok(verified);
+/// Follows the links of a trail line by line, as long as it may be.
+#[derive(Debug)]
+pub struct Follower(Verified);
+
+impl Follower {
+    /// Starts `after` a line of this digest, if that is known, such as the head of the file before.
+    #[must_use]
+    pub fn new(after: Option<Digest>) -> Self {
+        Self(Verified {
+            lines: 0,
+            follows: None,
+            head: after,
+            torn: Vec::new(),
+        })
     }
-    for text in trail.split(|byte| *byte == b'\n') {
+
+    /// Takes the next line, without its LF.
+    ///
+    /// # Errors
+    /// [`Broken`] when it does not follow the one before it.
+    pub fn follow(&mut self, text: &[u8]) -> Result<(), Broken> {
+        let verified = &mut self.0;
         verified.lines = verified.lines.saturating_add(1);
         let line = verified.lines;
         match link(text) {
@@ -109,8 +114,31 @@ pub fn verify(trail: &[u8], after: Option<Digest>) -> Result<Verified, Broken> {
             Link::None => return Err(Broken::Unlinked { line }),
         }
         verified.head = Some(Digest::of(text));
+        Ok(())
     }
-    Ok(verified)
+
+    /// Returns what the trail came to.
+    #[must_use]
+    pub fn end(mut self) -> Verified {
+        if self.0.lines == 0 {
+            self.0.head = None;
+        }
+        self.0
+    }
+}
+
+/// Follows the links of `trail`, from `after` if that is known.
+///
+/// # Errors
+/// [`Broken`] for the first line that does not follow the one before it.
+pub fn verify(trail: &[u8], after: Option<Digest>) -> Result<Verified, Broken> {
+    let mut follower = Follower::new(after);
+    let trail = trail.strip_suffix(b"\n").unwrap_or(trail);
+    if !trail.is_empty() {
+        let mut lines = trail.split(|byte| *byte == b'\n');
+        lines.try_for_each(|line| follower.follow(line))?;
+    }
+    Ok(follower.end())
 }
 
 enum Link {

@@ -22,6 +22,6 @@ mod chain;
 mod digest;
 mod entry;
 
-pub use chain::{Broken, Chain, Verified, verify};
+pub use chain::{Broken, Chain, Follower, Verified, verify};
 pub use digest::Digest;
 pub use entry::{Entry, Field};

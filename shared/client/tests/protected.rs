@@ -1,7 +1,6 @@
 //! The table of who reaches a protected handler on the bus, row by row. Source: spec: verify 2.1.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]
 

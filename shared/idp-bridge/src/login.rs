@@ -18,10 +18,11 @@ pub struct Login {
 }
 
 impl Bridge {
-    /// Begins a login at a provider. `nonce` is fresh from a cryptographic generator, at least 128 bits in letters and digits; the
-    /// provider sends the browser back to `redirect_uri` with a form that has the ID token as `id_token`.
+    /// Begins a login at a provider. `nonce` is fresh from a cryptographic generator: at least 22 letters, digits, `-` and `_`, which
+    /// are 128 bits; the provider sends the browser back to `redirect_uri` with a form that has the ID token as `id_token`.
     ///
-    /// None if there is no such provider, or it has not told where browsers log in: it is down, or has no such page.
+    /// None if there is no such provider, or it has not told where browsers log in, because it is down or has no such page;
+    /// and for another nonce.
     #[must_use]
     pub fn begin_login(
         &self,
@@ -31,6 +32,10 @@ impl Bridge {
         nonce: &str,
     ) -> Option<Login> {
         let page = self.provider(issuer)?.login_page()?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if nonce.len() < SHORTEST_NONCE || !nonce.bytes().all(plain) {
+            return None;
+        }
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("response_type", "id_token")
             .append_pair("response_mode", "form_post")
@@ -54,11 +59,16 @@ impl Bridge {
     ///
     /// `HttpOnly`: no script reads it. `Secure`: it never goes out in clear. `SameSite=Lax`: requests that other sites
     /// make a browser send come without it, but for links to us.
+    ///
+    /// None if the token has no expiry, or is too large for what browsers keep (RFC 6265 section 6.1).
     #[must_use]
     pub fn session_cookie(&self, bearer: &MintedToken) -> Option<HeaderValue> {
         let now = self.clock().wall().duration_since(UNIX_EPOCH).ok()?;
         let expires = bearer.read_claims()?.get("exp")?.as_u64()?;
         let left = Duration::from_secs(expires).saturating_sub(now).as_secs();
+        if SESSION_COOKIE.len() + bearer.as_str().len() > LARGEST_COOKIE {
+            return None;
+        }
         sensitive(&format!(
             "{SESSION_COOKIE}={}; Path=/; Max-Age={left}; HttpOnly; Secure; SameSite=Lax",
             bearer.as_str()
@@ -101,6 +111,9 @@ impl fmt::Debug for Login {
 const SESSION_COOKIE: &str = "Authorization";
 /// `__Host-`: no other host of the same domain can set it (RFC 6265bis section 4.1.3.2).
 const NONCE_COOKIE: &str = "__Host-login-nonce";
+const SHORTEST_NONCE: usize = 22;
+/// Bytes of name and value that every browser keeps.
+const LARGEST_COOKIE: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -115,6 +115,10 @@ impl Signed {
                 self.check_id_token(accepted.ok_or(ForeignTokenError::NotAccepted)?, nonce)?;
             }
             TokenKind::AccessToken => {
+                // It belongs to no login, so whoever asks for that is mistaken.
+                if nonce.is_some() {
+                    return Err(ForeignTokenError::Nonce);
+                }
                 let accepted = rules.access_tokens.as_ref();
                 self.check_access_token(accepted.ok_or(ForeignTokenError::NotAccepted)?)?;
             }

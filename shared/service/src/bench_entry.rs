@@ -7,17 +7,24 @@ use crate::metrics::Metrics;
 use crate::minting::{MINTING_PROPERTIES, Minting};
 use crate::service::Profile;
 use crate::settings::{self, Texts};
+use crate::telemetry::Watcher;
 use microbus_bus::{Observer, SystemClock};
+use microbus_otlp::{Exporter, Parts, Resource, Spans};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Makes what answers requests to mint, configured by these property names and texts, and what measures the traffic.
+/// Makes what answers requests to mint, configured by these property names and texts, and what measures the traffic, with
+/// traces where these variables say so.
 ///
 /// # Errors
 /// When a text is not valid, or the audit trail cannot be opened.
 pub fn minting(
     profile: &'static Profile,
     texts: &[(&str, &str)],
+    variables: &[(&str, &str)],
 ) -> Result<(Minting, Arc<dyn Observer>), Box<dyn Error>> {
     let properties = [&MINTING_PROPERTIES[..], &AUDIT_PROPERTIES[..]].concat();
     let texts: Texts = texts
@@ -42,5 +49,23 @@ pub fn minting(
         common.instance,
     );
     minting.configure(&settings);
-    Ok((minting, Arc::clone(&metrics.traffic) as _))
+    let variable = |name: &str| {
+        let variable = variables.iter().find(|(known, _)| *known == name);
+        variable.map(|(_, value)| *value)
+    };
+    let telemetry =
+        microbus_otlp::Settings::read(variable).map_err(|problems| problems.concat())?;
+    let exporter = Exporter::start(
+        &telemetry,
+        Parts {
+            resource: Resource(Vec::new()),
+            spans: Spans::OfSelectedTraces,
+            readings: Box::new(|| None),
+            metric_interval: Duration::from_secs(60),
+        },
+    )?;
+    let rng = StdRng::seed_from_u64(1);
+    let clock = Arc::new(SystemClock);
+    let watcher = Watcher::new(metrics, Some(Arc::new(exporter)), rng, false, clock);
+    Ok((minting, Arc::new(watcher)))
 }

@@ -7,7 +7,7 @@ use crate::files;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::bootstrap::{Bootstrap, Mode, Plan};
 use microbus_deploy::doctor::Request;
-use microbus_deploy::{Call, Limits, Nkey, NkeyKind, Permissions, Resolver, bearer_key};
+use microbus_deploy::{Limits, Nkey, NkeyKind, Permissions, Resolver, Target, bearer_key};
 use microbus_wire::{Hostname, Plane};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
@@ -136,14 +136,8 @@ impl Layout {
         }
         let mut permissions = Permissions::of_service(&self.plane, host);
         for issuer in [ACCESS, BEARER] {
-            let issuer = Hostname::parse(issuer)?;
-            let mint = Call {
-                host: Some(&issuer),
-                port: Some(666),
-                method: None,
-                route: "/mint",
-            };
-            permissions = permissions.with_call(&self.plane, host, &mint)?;
+            let mint = Target::resolve(Some(issuer), ":666/mint")?;
+            permissions = permissions.with_call(&self.plane, host, &mint, None);
         }
         Ok(permissions)
     }

@@ -27,23 +27,22 @@ pub(crate) struct BrowserLogin {
     pub(crate) redirect_uri: String,
 }
 
-/// Returns `/token`, and `/login` with its callback for browsers.
-pub(crate) fn routes(bridge: Arc<Bridge>, login: BrowserLogin) -> Router {
-    let exchanging = Arc::clone(&bridge);
-    let beginning = Arc::clone(&bridge);
+/// Returns `/token`.
+pub(crate) fn token_exchange_route(bridge: Arc<Bridge>) -> Router {
+    let exchange = move |method, headers, body| exchange(bridge, method, headers, body);
     Router::new()
-        .route(
-            "/token",
-            any(move |method, headers, body| exchange(exchanging, method, headers, body)),
-        )
-        .route(
-            "/login",
-            get(move || async move { begin(&beginning, &login) }),
-        )
-        .route(
-            "/login/callback",
-            post(move |headers, body| finish(bridge, headers, body)),
-        )
+        .route("/token", any(exchange))
+        .layer(DefaultBodyLimit::max(token_exchange::LARGEST_REQUEST))
+}
+
+/// Returns `/login` for browsers, and its callback.
+pub(crate) fn login_routes(bridge: Arc<Bridge>, login: BrowserLogin) -> Router {
+    let beginning = Arc::clone(&bridge);
+    let begin = move || async move { begin(&beginning, &login) };
+    let finish = move |headers, body| finish(bridge, headers, body);
+    Router::new()
+        .route("/login", get(begin))
+        .route("/login/callback", post(finish))
         .layer(DefaultBodyLimit::max(token_exchange::LARGEST_REQUEST))
 }
 
@@ -92,7 +91,10 @@ async fn finish(bridge: Arc<Bridge>, headers: HeaderMap, body: Bytes) -> Respons
     };
     match bridge.session_cookie(&minted) {
         Some(cookie) => redirect("/hello.example/me", &[cookie, forget_nonce()]),
-        None => refusal(ErrorStatus::BAD_GATEWAY, "the issuer's token has no expiry"),
+        None => refusal(
+            ErrorStatus::BAD_GATEWAY,
+            "the issuer's token fits into no cookie",
+        ),
     }
 }
 

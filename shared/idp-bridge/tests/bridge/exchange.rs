@@ -1,6 +1,6 @@
 //! Token exchange over HTTP, with the example's routes.
 
-use crate::routes::{BrowserLogin, routes};
+use crate::routes::token_exchange_route;
 use crate::signer::Signer;
 use crate::world::{World, now};
 use axum::Router;
@@ -13,12 +13,7 @@ use std::sync::Arc;
 use tower::ServiceExt as _;
 
 fn ways_in(world: &World) -> Router {
-    let login = BrowserLogin {
-        issuer: world.provider.issuer().to_owned(),
-        client_id: "web-app".to_owned(),
-        redirect_uri: "http://127.0.0.1:8080/login/callback".to_owned(),
-    };
-    routes(Arc::clone(&world.bridge), login)
+    token_exchange_route(Arc::clone(&world.bridge))
 }
 
 async fn post(world: &World, form: &[(&str, &str)]) -> (StatusCode, HeaderMap, Value) {

@@ -1,14 +1,14 @@
 //! A browser that logs in, with the example's routes and the ingress behind them.
 
 use crate::app;
-use crate::routes::{BrowserLogin, routes};
+use crate::routes::{BrowserLogin, login_routes};
 use crate::signer::Signer;
-use crate::world::World;
+use crate::world::{World, provider_settings};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
-use microbus_idp_bridge::TokenKind;
+use microbus_idp_bridge::{ForeignToken, TokenKind};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ async fn ways_in(world: &World) -> Router {
         redirect_uri: "https://app.example/login/callback".to_owned(),
     };
     let ingress = app::connector(&world.connection, "http.ingress.core").await;
-    let own = routes(Arc::clone(&world.bridge), login);
+    let own = login_routes(Arc::clone(&world.bridge), login);
     app::behind_exchange(ingress.unwrap(), own, app::AT_HOME)
 }
 
@@ -52,7 +52,7 @@ async fn a_browser_logs_in_and_is_an_actor_from_then_on() {
     let world = World::start(&[&signer]).await;
     world
         .bridge
-        .identify(microbus_idp_bridge::ForeignToken {
+        .identify(ForeignToken {
             text: &world.id_token(&signer),
             kind: TokenKind::IdToken,
             nonce: None,
@@ -177,6 +177,60 @@ async fn a_login_that_this_browser_did_not_begin_is_refused() {
         assert_eq!(response.status(), status, "{what}");
         assert!(cookies(&response).is_empty(), "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_login_wants_a_long_nonce_that_fits_a_cookie_and_a_token_that_fits_one_too() {
+    let signer = Signer::generate("EdDSA", "k").unwrap();
+    let world = World::start(&[&signer]).await;
+    let issuer = world.provider.issuer();
+    let begin = |nonce: &str| {
+        world
+            .bridge
+            .begin_login(issuer, "web-app", "https://x", nonce)
+    };
+    assert!(
+        begin(&"n".repeat(22)).is_none(),
+        "the provider has told nothing yet"
+    );
+    let roles = json!({"groups": ["Readers"]});
+    let token = world.token(&signer, TokenKind::IdToken, &roles);
+    let token = ForeignToken {
+        text: &token,
+        kind: TokenKind::IdToken,
+        nonce: None,
+    };
+    let minted = world.bridge.bearer_token(token).await.unwrap();
+    assert!(world.bridge.session_cookie(&minted).is_some());
+    assert!(begin(&"n".repeat(22)).is_some());
+    for nonce in [
+        "n".repeat(21),
+        "n; Path=/evil; Secure; HttpOnly".into(),
+        format!("{}é", "n".repeat(22)),
+    ] {
+        assert!(begin(&nonce).is_none(), "{nonce}");
+    }
+    assert!(
+        world
+            .bridge
+            .begin_login("https://other.example", "a", "b", &"n".repeat(22))
+            .is_none()
+    );
+
+    let long = json!({"sub": "x".repeat(200), "groups": ["Readers"], "note": "y".repeat(3_500)});
+    let provider = crate::world::provider().await;
+    provider.publish(&[&signer]);
+    let settings = provider_settings(provider.issuer(), "EdDSA", "note:");
+    let world = World::with(provider, &format!("providers:\n{settings}")).await;
+    let token = world.token(&signer, TokenKind::IdToken, &long);
+    let token = ForeignToken {
+        text: &token,
+        kind: TokenKind::IdToken,
+        nonce: None,
+    };
+    let minted = world.bridge.bearer_token(token).await.unwrap();
+    assert!(minted.as_str().len() > 4096);
+    assert!(world.bridge.session_cookie(&minted).is_none());
 }
 
 #[tokio::test]

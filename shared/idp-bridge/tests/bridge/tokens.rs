@@ -127,6 +127,18 @@ async fn a_nonce_ties_a_token_to_its_login() {
         let found = world.bridge.identify(token).await;
         assert_eq!(found.err().map(|error| error.reason()), reason, "{nonce:?}");
     }
+    let text = world.token(&signer, TokenKind::AccessToken, &json!({"nonce": "n"}));
+    let token = ForeignToken {
+        text: &text,
+        kind: TokenKind::AccessToken,
+        nonce: Some("n"),
+    };
+    let refused = world.bridge.identify(token).await.unwrap_err();
+    assert_eq!(
+        refused.reason(),
+        "nonce",
+        "an access token belongs to no login"
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! Source: spec: deploy 1, 2.1.
 
-use super::{Explanation, Fact, Verb, quoted};
+use super::{Explanation, Fact, quoted};
+use crate::grants::Verb;
 use crate::jwt::Jwt;
 use crate::permissions::covers;
 use crate::refusal::Reason;
@@ -313,11 +314,7 @@ fn addressing(verb: Verb, subject: &str) -> Option<Reason> {
 }
 
 fn subject_facts(verb: Verb, subject: &str, queue: Option<&str>) -> Vec<Fact> {
-    let name = match verb {
-        Verb::Publish => "publish",
-        Verb::Subscribe => "subscribe",
-    };
-    let mut facts = vec![Fact::new(name, subject)];
+    let mut facts = vec![Fact::new(verb.as_str(), subject)];
     facts.extend(queue.map(|queue| Fact::new("queue group", queue)));
     facts
 }

@@ -1,0 +1,178 @@
+//! Brokers that let too much through, or keep what will lock an account out.
+
+use super::{diagnosis, set_mode};
+use e2e::NatsServer;
+use e2e::desk::Desk;
+use microbus_deploy::{Account, Nkey, NkeyKind, Operator};
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+
+#[tokio::test]
+async fn a_broker_that_enforces_nothing_or_too_little_is_named() {
+    let desk = Desk::with_init(&[]).await;
+    desk.issue_plain("some.example", "service");
+    set_mode(&desk.path("service"), 0o700);
+    let only = "broker-reachable,broker-opmode,broker-limits,enforcement,broker-external";
+    let doctor = |url: &str, more: &[&str]| {
+        let arguments = [
+            "doctor",
+            "--json",
+            "--directory",
+            "service",
+            "--only",
+            only,
+            "--nats",
+            url,
+        ];
+        diagnosis(&desk.run(&[&arguments, more].concat()))
+    };
+    let open = NatsServer::open_to_all(65_536).await;
+    let diagnosis = doctor(
+        &open.url(),
+        &["--outside", open.url().trim_start_matches("nats://")],
+    );
+    diagnosis.names(
+        "broker-opmode",
+        "FAIL",
+        "lets clients in without credentials",
+    );
+    diagnosis.names("broker-limits", "FAIL", "services do not start below");
+    diagnosis.names(
+        "enforcement",
+        "FAIL",
+        "NOT ENFORCED: calling port 666 of an issuer",
+    );
+    diagnosis.names(
+        "enforcement",
+        "FAIL",
+        "NOT ENFORCED: a login without the seed",
+    );
+    diagnosis.names("broker-external", "FAIL", "is open from here");
+    let passwords = NatsServer::configured("authorization { user: u, password: p }\n").await;
+    doctor(&passwords.url(), &[]).names("broker-opmode", "FAIL", "not in operator mode");
+
+    let away = doctor("nats://127.0.0.1:1", &[]);
+    away.names(
+        "broker-reachable",
+        "FAIL",
+        "127.0.0.1:1: nobody listens there",
+    );
+    away.names("enforcement", "UNKNOWN", "does not answer");
+    assert_eq!(away.code, 69);
+}
+
+#[tokio::test]
+async fn what_a_server_says_about_itself_is_judged() {
+    let desk = Desk::with_init(&["--resolver", "full"]).await;
+    let config = desk.read("ops/nats-server.conf");
+    let lax: String = config
+        .lines()
+        .filter(|line| !line.starts_with("max_subscriptions"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut lax = lax.replace("/ops/jwt", "/ops/jwt-lax");
+    lax.push_str("http: \"0.0.0.0:-1\"\n");
+    let server = NatsServer::configured(&lax).await;
+    desk.issue_plain("some.example", "service");
+    let diagnosis = diagnosis(&desk.run(&[
+        "doctor",
+        "--json",
+        "--directory",
+        "service",
+        "--nats",
+        &server.url(),
+        "--system-credentials",
+        "ops/sys.creds",
+        "--only",
+        "broker-monitor,broker-limits",
+    ]));
+    diagnosis.names("broker-monitor", "FAIL", "0.0.0.0");
+    diagnosis.names(
+        "broker-limits",
+        "WARN",
+        "bounds no connection's subscriptions",
+    );
+}
+
+#[tokio::test]
+async fn an_account_that_will_be_dead_at_the_next_start_is_named() {
+    let desk = Desk::open().await;
+    desk.issue_plain("some.example", "service");
+    let doctor = || {
+        diagnosis(&desk.run_at_broker(&[
+            "doctor",
+            "--json",
+            "--directory",
+            "service",
+            "--only",
+            "broker-accounts,creds-accepted",
+        ]))
+    };
+    doctor().names("creds-accepted", "PASS", "1 credentials");
+    // Pushed by hand, as nsc would: the broker answers 200, and keeps it, and does not use it.
+    let stranger = Nkey::from_random(NkeyKind::Operator, [9; 32]).unwrap();
+    let stranger = Operator::new("stranger", stranger).unwrap();
+    let ours = Nkey::from_seed(NkeyKind::Account, &desk.read("ops/account.nk")).unwrap();
+    let ours = Account::new("bus", ours).unwrap();
+    let forged = stranger.sign_account(&ours, SystemTime::now()).unwrap();
+    let answer = push(&desk, forged).await;
+    assert_eq!(answer["data"]["code"], 200, "{answer}");
+    let diagnosis = doctor();
+    diagnosis.names(
+        "broker-accounts",
+        "FAIL",
+        "at the next start of a server the account is dead",
+    );
+    diagnosis.names("creds-accepted", "PASS", "1 credentials");
+}
+
+/// Sends an account JWT as the system account, and returns the answer of the server.
+async fn push(desk: &Desk, jwt: String) -> Value {
+    let connecting = async_nats::ConnectOptions::with_credentials(&desk.read("ops/sys.creds"));
+    let client = connecting.unwrap().connect(desk.url()).await.unwrap();
+    let answer = client
+        .request("$SYS.REQ.CLAIMS.UPDATE", jwt.into())
+        .await
+        .unwrap();
+    serde_json::from_slice(&answer.payload).unwrap()
+}
+
+#[tokio::test]
+async fn certificates_that_nobody_believes_or_that_end_soon_are_named() {
+    let lasting = with_certificate(3650).await;
+    let doctor = |desk: &Desk, more: &[&str]| {
+        let url = desk.url();
+        let arguments = [
+            "doctor",
+            "--json",
+            "--directory",
+            "service",
+            "--nats",
+            &url,
+            "--only",
+        ];
+        diagnosis(&desk.run(&[&arguments[..], &["broker-reachable,broker-tls"], more].concat()))
+    };
+    doctor(&lasting, &["--ca", "cert.pem"]).names("broker-tls", "PASS", "its certificate lasts ");
+    doctor(&lasting, &[]).names("broker-tls", "FAIL", "invalid peer certificate");
+    let ending = with_certificate(5).await;
+    doctor(&ending, &["--ca", "cert.pem"]).names("broker-tls", "WARN", "ends in 4 days");
+}
+
+/// Sets up a bus whose broker encrypts, with a certificate that lasts so many days.
+async fn with_certificate(days: u32) -> Desk {
+    let mut desk = Desk::new();
+    let mut certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    certificate.not_after = (SystemTime::now() + DAY * days).into();
+    let key = rcgen::KeyPair::generate().unwrap();
+    desk.write("cert.pem", certificate.self_signed(&key).unwrap().pem());
+    desk.write("key.pem", key.serialize_pem());
+    desk.type_line("init ops --listen 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem")
+        .succeeded();
+    std::fs::create_dir(desk.path("service")).unwrap();
+    let server = NatsServer::in_folder(&desk.path("ops")).await;
+    desk.servers.push(server);
+    desk
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
