@@ -49,18 +49,18 @@ impl Exchange {
 
     /// Meets the other replicas, and tells whether there are any.
     ///
-    /// Alone is who hears nothing within the time that the bus gives anybody to say that it is there; an answer that comes
-    /// later is taken in all the same. Five measured round trips would do on an idle machine; but who wrongly believes to be
-    /// alone signs with a key that verifiers do not know, and a lone start delayed by a tenth of a second harms nobody. They
-    /// are asked twice within that time, so that one lost message makes nobody believe to be alone.
+    /// Alone is who hears nothing after asking twice, each time for as long as the bus gives anybody to say that it is there;
+    /// an answer that comes later is taken in all the same. Five measured round trips would do on an idle machine; but who
+    /// wrongly believes to be alone, for a lost message or a busy machine, signs with a key that verifiers do not know, and a
+    /// lone start delayed by two tenths of a second harms nobody.
     pub(crate) async fn meet_replicas(self: &Arc<Self>) -> bool {
         let (answered, mut first) = watch::channel(false);
-        let half = self.connector.round_trip() / 2;
+        let patience = self.connector.round_trip();
         for _ in 0..2 {
             let (exchange, answered) = (Arc::clone(self), answered.clone());
             let asking = tokio::spawn(async move { exchange.ask_telling(&answered).await });
             let first = first.wait_for(|answered| *answered);
-            if matches!(tokio::time::timeout(half, first).await, Ok(Ok(_))) {
+            if matches!(tokio::time::timeout(patience, first).await, Ok(Ok(_))) {
                 // Somebody is there: hear the others out too.
                 drop(asking.await);
                 return true;

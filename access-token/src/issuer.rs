@@ -209,6 +209,12 @@ impl Issuer {
         member.replicas().peers().any(|peer| peer == instance)
     }
 
+    /// Tells whether any replica was heard lately.
+    pub(crate) fn has_peers(&self) -> bool {
+        let member = lock(&self.member);
+        member.replicas().peers().next().is_some()
+    }
+
     /// Returns the replicas that were heard lately and warm verifiers as we do.
     pub(crate) fn peers_of_ours(&self) -> Vec<String> {
         let member = lock(&self.member);

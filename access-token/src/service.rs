@@ -147,8 +147,9 @@ impl AccessToken {
 
     /// Has the first key sign: at once where nobody else is, else when everybody has it.
     async fn begin_to_sign(&self) {
-        let alone = self.contact().as_ref().is_none_or(|contact| contact.alone);
-        if alone {
+        let heard_nobody = self.contact().as_ref().is_none_or(|contact| contact.alone);
+        // Meanwhile a late answer may have come.
+        if heard_nobody && !self.issuer.has_peers() {
             self.issuer.activate_first(self.clock.now());
             self.introduce_new_key();
             // What shows the key to verifiers is on its way before anybody can ask for a token.

@@ -275,7 +275,7 @@ pub(crate) async fn ask(caller: &Caller, method: &str, port: u16, path: &str) ->
 
 /// After this long without an answer a call counts as lost. The bus itself gives up after 100 ms without an ack; what is
 /// lost is lost however long one waits, and what is late on a busy machine is not.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(3);
 /// Each hears whatever is answered to its host, so no two share one.
 const CALLERS: [&str; 4] = [
     "first.caller",

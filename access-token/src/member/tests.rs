@@ -17,7 +17,7 @@ const NETWORK: Network = Network {
 fn a_replica_that_is_alone_signs_at_once() {
     let mut world = World::new(1, NETWORK, 0);
     let alone = world.start();
-    world.run(Duration::from_millis(101));
+    world.run(Duration::from_millis(201));
     assert!(world.replicas[alone].signs());
 }
 

@@ -203,21 +203,22 @@ impl Connector {
         outgoing: &Outgoing,
         observe: impl FnMut(&str, &Response) + Send,
     ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
-        self.multicast_patiently(outgoing, 1, observe).await
+        self.multicast_patiently(outgoing, Duration::ZERO, observe)
+            .await
     }
 
-    /// Asks all who listen like [`Connector::multicast_observed`], and waits `times` as long for those who are not known to
-    /// be there: whoever must not be missed may be slow.
+    /// Asks all who listen like [`Connector::multicast_observed`], and waits at least for `patience` for those who are not
+    /// known to be there: whoever must not be missed may be slow.
     ///
     /// # Errors
     /// [`RequestError`] when the call could not be made.
     pub async fn multicast_patiently(
         &self,
         outgoing: &Outgoing,
-        times: u32,
+        patience: Duration,
         observe: impl FnMut(&str, &Response) + Send,
     ) -> Result<Vec<Result<Response, CallError>>, RequestError> {
-        let patience = self.round_trip.saturating_mul(times);
+        let patience = self.round_trip.max(patience);
         self.requester
             .multicast(outgoing, patience, self.fragment_size, observe)
             .await

@@ -72,6 +72,7 @@ pub(super) enum State {
     /// It hears words and looks for others.
     Starting {
         met: bool,
+        asked_again: bool,
     },
     /// It publishes keys, and mints as soon as one signs.
     Serving,
@@ -111,8 +112,6 @@ enum Event {
         answer: bool,
     },
     Wake(usize),
-    /// A replica that starts looks for others once more.
-    AskAgain(usize),
     /// The time is over for whatever the replica waits for.
     Ready(usize),
     Exchange(usize),
@@ -204,7 +203,10 @@ impl World {
         let mut replica = Replica {
             member: Member::new(name.clone(), policy, true),
             name,
-            state: State::Starting { met: false },
+            state: State::Starting {
+                met: false,
+                asked_again: false,
+            },
             busy: None,
             paused_until: self.now,
             ahead: 0,
@@ -218,8 +220,7 @@ impl World {
         replica.member.prepare(key, self.now).unwrap();
         self.replicas.push(replica);
         self.tell(number);
-        self.after(PATIENCE / 2, Event::AskAgain(number));
-        self.after(PATIENCE, Event::Ready(number));
+        self.after(ROUND_TRIP, Event::Ready(number));
         self.after(INTERVAL, Event::Exchange(number));
         number
     }
@@ -301,7 +302,6 @@ impl World {
         let paused = match &event {
             Event::Hear { to: number, .. }
             | Event::Wake(number)
-            | Event::AskAgain(number)
             | Event::Ready(number)
             | Event::Exchange(number)
             | Event::Pong { by: number, .. } => Some(self.replicas[*number].paused_until),
@@ -323,11 +323,6 @@ impl World {
                 answer,
             } => self.hear(to, from, &word, origins, answer),
             Event::Wake(number) => self.drive(number),
-            Event::AskAgain(number) => {
-                if matches!(self.replicas[number].state, State::Starting { met: false }) {
-                    self.tell(number);
-                }
-            }
             Event::Ready(number) => self.ready(number),
             Event::Exchange(number) => {
                 if self.replicas[number].state != State::Gone {
@@ -398,7 +393,7 @@ impl World {
         }
         let name = self.replicas[from].name.clone();
         let replica = &mut self.replicas[to];
-        if let State::Starting { met } = &mut replica.state {
+        if let State::Starting { met, .. } = &mut replica.state {
             *met |= !word.leaving;
         }
         let outcome = replica.member.hear(&name, word, self.now);
@@ -425,8 +420,15 @@ impl World {
     fn ready(&mut self, number: usize) {
         let now = self.now;
         let replica = &mut self.replicas[number];
-        if let State::Starting { met } = replica.state {
-            if !met {
+        if let State::Starting { met, asked_again } = replica.state {
+            if !met && !asked_again {
+                replica.state = State::Starting {
+                    met,
+                    asked_again: true,
+                };
+                self.tell(number);
+                self.after(ROUND_TRIP, Event::Ready(number));
+            } else if !met {
                 replica.state = State::Serving;
                 let changes = replica.member.activate_first(now);
                 self.note(number, changes);
@@ -728,6 +730,7 @@ pub(super) fn start() -> Instant {
 const HEARD_BEFORE: Duration = Duration::from_secs(35);
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(8);
-const PATIENCE: Duration = ROUND_TRIP;
+/// A replica asks twice before it takes itself for alone.
+const PATIENCE: Duration = Duration::from_millis(200);
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
