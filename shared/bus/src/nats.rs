@@ -291,6 +291,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
 
     #[test]
     fn several_urls_are_read_and_shown_without_logins() {
@@ -333,5 +335,51 @@ mod tests {
             dropped_messages: 1,
         };
         assert_eq!(*receiver.borrow(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_lost_broker_is_looked_for_however_often_it_was_not_there() {
+        let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = NatsSettings {
+            servers: format!("nats://{}", broker.local_addr().unwrap()),
+            artifacts: Artifacts::default(),
+            deprecated: None,
+        };
+        let (sender, mut link) = watch::channel(Link::default());
+        let (client, served) = tokio::join!(connect(&settings, sender), serve(&broker));
+        let _client = client.unwrap();
+        // Nobody waits for what is between two attempts.
+        tokio::time::pause();
+        drop(served);
+        for _ in 0..100 {
+            drop(broker.accept().await.unwrap());
+        }
+        tokio::time::resume();
+        let _served = serve(&broker).await;
+        let back = link.wait_for(|link| link.losses == 1 && link.connected);
+        let back = tokio::time::timeout(Duration::from_secs(20), back).await;
+        assert!(back.unwrap().unwrap().failed_connects > 60);
+    }
+
+    /// Takes connections as a broker would, until one goes through.
+    async fn serve(broker: &TcpListener) -> BufReader<TcpStream> {
+        loop {
+            let mut stream = BufReader::new(broker.accept().await.unwrap().0);
+            let greeting = b"INFO {\"server_name\":\"stand-in\",\"max_payload\":1048576}\r\n";
+            if stream.write_all(greeting).await.is_err() {
+                continue;
+            }
+            let mut lines = String::new();
+            while !lines.ends_with("PING\r\n") {
+                // A client that has given up meanwhile is gone.
+                match stream.read_line(&mut lines).await {
+                    Ok(read) if read > 0 => {}
+                    Ok(_) | Err(_) => break,
+                }
+            }
+            if stream.write_all(b"PONG\r\n").await.is_ok() && lines.ends_with("PING\r\n") {
+                return stream;
+            }
+        }
     }
 }

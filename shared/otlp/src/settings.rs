@@ -167,8 +167,10 @@ impl<'v, G: Fn(&str) -> Option<&'v str>> Variables<'_, G> {
             Some(_) | None => Protocol::HttpProtobuf,
         };
         let Some(uri) = uri_of(endpoint, protocol, self.is_on("INSECURE")) else {
+            // What stands before the host may be a password.
+            let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host);
             problems.push(format!(
-                "{name} is '{endpoint}'; write a URL such as http://127.0.0.1:4318/v1/{}, with its path, or http://127.0.0.1:4317 for gRPC",
+                "{name} is '{shown}'; write a URL such as http://127.0.0.1:4318/v1/{}, with its path, or http://127.0.0.1:4317 for gRPC",
                 signal.as_str()
             ));
             return None;
@@ -262,7 +264,7 @@ impl fmt::Debug for Collector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Collector")
-            .field("uri", &self.uri)
+            .field("host", &self.uri.host())
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
     }
@@ -371,6 +373,8 @@ mod tests {
             let problems = read(&[(name, value)]).unwrap_err();
             assert!(problems[0].contains("write a URL"), "{problems:?}");
         }
+        let problems = read(&[("ENDPOINT", "ftp://user:secret@host")]).unwrap_err();
+        assert!(problems[0].contains("'host'"), "{problems:?}");
         let secret = [("ENDPOINT", "http://a"), ("HEADERS", "secret")];
         let problems = read(&secret).unwrap_err();
         assert!(problems[0].contains("name=value") && !problems[0].contains("secret"));
