@@ -1,4 +1,5 @@
-//! What the README and the page on rotation say of properties, variables, figures and differences is what is declared, read and tested.
+//! What the README and the page on rotation say of properties, variables, figures and differences is what is declared,
+//! read and tested.
 
 use microbus_service::{Property, Rule};
 use microbus_wire::duration;
