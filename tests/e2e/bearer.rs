@@ -153,6 +153,26 @@ async fn a_bad_key_changes_nothing_and_a_removed_one_is_gone_at_once() {
 }
 
 #[tokio::test]
+async fn with_a_bad_key_of_the_configurator_it_starts_and_mints_once_that_is_mended() {
+    let bus = Bus::start().await;
+    let configurator = bus.configurator().await;
+    configurator.set(HOST, "PrivateKey", "garbage-planted");
+    let setup = bus
+        .issuer(Product::BEARER_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "PROD");
+    let issuer = setup.start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let refused = caller.post(HOST, 666, "/mint", "{}").await;
+    assert_eq!(refused.response().status(), 503);
+    assert_eq!(published(&caller).await, Vec::<String>::new());
+    configurator.set(HOST, "PrivateKey", KEY_1);
+    assert_eq!(configurator.refresh(HOST).await.response().status(), 200);
+    assert_eq!(kid(&mint(&caller).await), KID_1);
+    assert!(!issuer.log().text().contains("garbage-planted"));
+}
+
+#[tokio::test]
 async fn in_two_changes_alternate_first_every_token_verifies_by_the_set_of_its_moment() {
     let bus = Bus::start().await;
     let configurator = bus.configurator().await;

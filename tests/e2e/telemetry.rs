@@ -193,6 +193,7 @@ async fn a_mint_is_a_span_that_names_its_caller_and_its_verified_actor() {
         ("Microbus-Actor", token.as_str()),
         ("X-Forwarded-For", "192.0.2.1"),
         ("Cookie", "secret"),
+        ("Authorization", "Bearer secret"),
     ];
     mint(&caller, &headers, r#"{"claims":{"sub":"planted-sub"}}"#).await;
 
