@@ -86,6 +86,8 @@ fn a_serving_process_gives_no_key_away_and_takes_none_to_disk() {
         ("GET /healthz", ""),
         ("GET /readyz", ""),
         ("GET /metrics", ""),
+        ("GET /status.json", ""),
+        ("GET /", ""),
         ("GET /config.yaml", ""),
         ("POST /mint", r#"{"claims":{"sub":"harry"}}"#),
         ("POST /mint", "{"),

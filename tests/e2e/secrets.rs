@@ -3,12 +3,18 @@
 #[path = "../../bearer-token/tests/planted.rs"]
 mod planted;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::Uri;
 use e2e::http::exchange;
-use e2e::{Bus, Message, Product};
+use e2e::{Bus, IssuerSetup, Message, PATIENCE, Product};
 use microbus_token::read_key_text;
 use planted::Planted;
 use std::os::unix::process::ExitStatusExt as _;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 const HOST: &str = Product::BEARER_TOKEN.host;
 
@@ -31,12 +37,13 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
     configurator.set(HOST, "AltPrivateKey", &alternate_by_bus.text());
     configurator.set(HOST, "PrivateKeyFile", "/etc/probe-of-our-disk");
     let mut tap = bus.tap().await;
+    let mut collector = Collector::start().await;
     let credentials = tempfile::tempdir().unwrap();
     std::fs::write(credentials.path().join("PrivateKey"), by_credential.pem()).unwrap();
     let config = format!("bearer.token.core:\n  PrivateKey: {}\n", by_text.text());
     let local = by_local_text.text();
     let local_config = format!("bearer.token.core:\n  AltPrivateKey: {local}\n");
-    let mut issuer = bus
+    let setup = bus
         .issuer(Product::BEARER_TOKEN)
         .with_variable("MICROBUS_DEPLOYMENT", "LAB")
         .with_variable("MICROBUS_LOG_DEBUG", "1")
@@ -49,8 +56,8 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
         .with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", "./alternate.pem")
         .with_file("config.yaml", config)
         .with_file("config.local.yaml", local_config)
-        .with_file("alternate.pem", by_file.pem())
-        .start();
+        .with_file("alternate.pem", by_file.pem());
+    let mut issuer = collector.watch(setup).start();
     let admin = issuer.until_logged("Admin listener open").await;
     let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
     let admin = admin["address"].as_str().unwrap();
@@ -102,9 +109,23 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
             seen.push(("an answer over the bus", message.payload.to_vec()));
         }
     }
-    for path in ["/metrics", "/jwks", "/healthz", "/readyz", "/"] {
+    for path in [
+        "/metrics",
+        "/jwks",
+        "/healthz",
+        "/readyz",
+        "/status.json",
+        "/",
+    ] {
         let answer = exchange(admin, &format!("GET {path}"), &[], "").await;
         seen.push(("an answer of the admin listener", answer.body.into_bytes()));
+    }
+    for (path, part) in [
+        ("/v1/traces", ":666/mint"),
+        ("/v1/metrics", "microbus_token_minted"),
+        ("/v1/logs", "Key file cannot be used"),
+    ] {
+        seen.push(("an export", collector.until(path, part).await));
     }
 
     let process = format!("/proc/{}", issuer.id());
@@ -138,6 +159,58 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
     for (place, content) in &seen {
         let content = String::from_utf8_lossy(content);
         assert!(!content.contains("probe-of-our-disk"), "{place}");
+    }
+}
+
+/// A collector that keeps what it is given, as it came.
+struct Collector {
+    address: String,
+    given: watch::Receiver<Vec<(String, Bytes)>>,
+}
+
+type Giving = State<Arc<watch::Sender<Vec<(String, Bytes)>>>>;
+
+impl Collector {
+    async fn start() -> Self {
+        let (sender, given) = watch::channel(Vec::new());
+        let take = async |State(given): Giving, path: Uri, body: Bytes| {
+            given.send_modify(|given| given.push((path.to_string(), body)));
+        };
+        let router = Router::new().fallback(take).with_state(Arc::new(sender));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, given }
+    }
+
+    /// Has everything of `setup` exported here.
+    fn watch(&self, setup: IssuerSetup) -> IssuerSetup {
+        let signals = ["traces", "metrics", "logs"];
+        let setup = setup.with_variable("OTEL_METRIC_EXPORT_INTERVAL", "300");
+        signals.into_iter().fold(setup, |setup, signal| {
+            let variable = format!("OTEL_EXPORTER_OTLP_{}_ENDPOINT", signal.to_uppercase());
+            let endpoint = format!("http://{}/v1/{signal}", self.address);
+            setup.with_variable(&variable, &endpoint)
+        })
+    }
+
+    /// Waits until `part` was exported to `path`, and returns everything that was.
+    async fn until(&mut self, path: &str, part: &str) -> Vec<u8> {
+        let all = |given: &[(String, Bytes)]| {
+            let bodies = given.iter().filter(|(to, _)| to == path);
+            bodies
+                .flat_map(|(_, body)| body.clone())
+                .collect::<Vec<_>>()
+        };
+        let found = self
+            .given
+            .wait_for(|given| String::from_utf8_lossy(&all(given)).contains(part));
+        let given = tokio::time::timeout(PATIENCE, found).await;
+        let given = given
+            .map_err(|_| format!("'{part}' was not exported to {path}"))
+            .unwrap()
+            .unwrap();
+        all(&given)
     }
 }
 
