@@ -1,5 +1,4 @@
-//! What the README and the page on rotation say of properties, variables, figures and differences is what is declared,
-//! read and tested.
+//! What the README and the page on rotation say is what is declared, read, tested and done.
 
 use microbus_service::{Property, Rule};
 use microbus_wire::duration;
@@ -219,6 +218,16 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "keys of a replica that is gone",
         "tests/e2e/replicas.rs",
         "tokens_outlive_the_replica_that_signed_them_however_it_ended",
+    ),
+    (
+        "JWK Set of the bearer issuer",
+        "tests/e2e/sisters.rs",
+        "a_key_leaves_the_union_when_nobody_is_configured_with_it_and_our_own_answer_at_once",
+    ),
+    (
+        "stop of the last replica",
+        "tests/e2e/replicas.rs",
+        "the_last_replica_serves_keys_until_its_tokens_are_dead_or_another_one_is_there",
     ),
     (
         "a new key",
