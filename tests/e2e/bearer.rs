@@ -265,7 +265,16 @@ struct Verifier {
 struct VerifierState {
     sets: HashMap<String, JwkSet>,
     last_fetch: Option<Instant>,
+    fetching: usize,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
     verified: usize,
+    /// Refused while the keys were on their way.
+    refused_meanwhile: usize,
+    /// Refused although no fetch was running.
     refused: usize,
 }
 
@@ -274,15 +283,18 @@ impl Verifier {
         if self.must_fetch(&kid(token)) {
             let set = JwkSet::from_json(&caller.get(HOST, 888, "/jwks").await.body()).unwrap();
             let mut state = self.state.lock().unwrap();
+            state.fetching -= 1;
             for jwk in set.iter() {
                 state.sets.insert(jwk.id().as_str().to_owned(), set.clone());
             }
         }
         let mut state = self.state.lock().unwrap();
         let set = state.sets.get(&kid(token));
-        match set.is_some_and(|set| verify(token, set, SystemTime::now()).is_ok()) {
-            true => state.verified += 1,
-            false => state.refused += 1,
+        let verified = set.is_some_and(|set| verify(token, set, SystemTime::now()).is_ok());
+        match (verified, state.fetching) {
+            (true, _) => state.counts.verified += 1,
+            (false, 0) => state.counts.refused += 1,
+            (false, _) => state.counts.refused_meanwhile += 1,
         }
     }
 
@@ -295,12 +307,12 @@ impl Verifier {
             return false;
         }
         state.last_fetch = Some(Instant::now());
+        state.fetching += 1;
         true
     }
 
-    fn counts(&self) -> (usize, usize) {
-        let state = self.state.lock().unwrap();
-        (state.verified, state.refused)
+    fn counts(&self) -> Counts {
+        self.state.lock().unwrap().counts
     }
 }
 
@@ -372,16 +384,16 @@ impl Load {
         self.until_signed_by(KID_4, 30, KID_3).await;
     }
 
-    /// A new key is published before it signs, so that a verifier misses at most what races with its one fetch of it.
+    /// A new key is published before it signs, so that whoever fetches has it: a verifier like the Go ones refuses only what
+    /// comes while its one fetch is running, and how much that is depends on the machine.
     fn judge(&self) -> String {
-        let (verified, refused) = self.connector.counts();
-        let (at_ingress, refused_there) = self.ingress.counts();
-        assert!(verified > 300 && at_ingress > 30);
-        let racing = KEYS * (self.callers.len() - 1);
-        let counts = format!(
-            "connector: {verified} verified, {refused} refused; ingress: {at_ingress} verified, {refused_there} refused"
+        let (connector, ingress) = (self.connector.counts(), self.ingress.counts());
+        let counts = format!("connector: {connector:?}; ingress: {ingress:?}");
+        assert!(
+            connector.verified > 300 && ingress.verified > 30,
+            "{counts}"
         );
-        assert!(refused <= racing && refused_there <= racing, "{counts}");
+        assert_eq!((connector.refused, ingress.refused), (0, 0), "{counts}");
         counts
     }
 }
@@ -425,6 +437,3 @@ async fn rotations_by_file_under_steady_load_are_counted_at_verifiers_like_the_g
     .await;
     println!("{}", load.judge());
 }
-
-/// Keys that sign in the course of [`Load::rotate_in_every_order`].
-const KEYS: usize = 4;
