@@ -10,7 +10,6 @@ mod exit;
 mod failure;
 mod files;
 mod output;
-mod process;
 
 use clap::Parser;
 use commands::Command;
@@ -31,7 +30,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if let Err(error) = process::forbid_dumps() {
+    if let Err(error) = microbus_service::forbid_dumps() {
         // It goes on: seeds are no safer in a tool that the operator replaces by another one.
         drop(writeln!(
             std::io::stderr(),

@@ -170,7 +170,7 @@ impl<'v, G: Fn(&str) -> Option<&'v str>> Variables<'_, G> {
             // What stands before the host may be a password.
             let shown = endpoint.rsplit_once('@').map_or(endpoint, |(_, host)| host);
             problems.push(format!(
-                "{name} is '{shown}'; write a URL such as http://127.0.0.1:4318/v1/{}, with its path, or http://127.0.0.1:4317 for gRPC",
+                "{name} is '{shown}'; write a URL such as http://127.0.0.1:4318/v1/{}, with its path, or http://127.0.0.1:4317 for gRPC; a login goes into the headers",
                 signal.as_str()
             ));
             return None;
@@ -236,7 +236,11 @@ fn uri_of(endpoint: &str, protocol: Protocol, insecure: Option<bool>) -> Option<
     let uri: Uri = text.parse().ok()?;
     let known = uri.scheme() == Some(&Scheme::HTTP) || uri.scheme() == Some(&Scheme::HTTPS);
     let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    (known && has_host).then_some(uri)
+    // A login would go out in clear with each request, as part of the host's name: it belongs into the headers.
+    let has_login = uri
+        .authority()
+        .is_some_and(|whole| whole.as_str().contains('@'));
+    (known && has_host && !has_login).then_some(uri)
 }
 
 fn milliseconds(text: &str) -> Option<Duration> {
@@ -373,8 +377,10 @@ mod tests {
             let problems = read(&[(name, value)]).unwrap_err();
             assert!(problems[0].contains("write a URL"), "{problems:?}");
         }
-        let problems = read(&[("ENDPOINT", "ftp://user:secret@host")]).unwrap_err();
-        assert!(problems[0].contains("'host'"), "{problems:?}");
+        for endpoint in ["ftp://user:secret@host", "http://user:secret@host"] {
+            let problems = read(&[("ENDPOINT", endpoint)]).unwrap_err();
+            assert!(problems[0].contains("'host'"), "{problems:?}");
+        }
         let secret = [("ENDPOINT", "http://a"), ("HEADERS", "secret")];
         let problems = read(&secret).unwrap_err();
         assert!(problems[0].contains("name=value") && !problems[0].contains("secret"));

@@ -53,6 +53,7 @@ pub use metrics::{Metrics, Reason};
 pub use minting::{
     Draft, MINTING_PROPERTIES, MintPolicy, Minters, Minting, PolicyRefusal, Refused,
 };
+pub use process::forbid_dumps;
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
 pub use regular_file::open_regular;
 pub use service::{

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 ///
 /// # Errors
 /// When the operating system refuses, which a sandbox may make it do.
-pub(crate) fn forbid_dumps() -> std::io::Result<()> {
+pub fn forbid_dumps() -> std::io::Result<()> {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
