@@ -147,6 +147,8 @@ impl Issuer {
 
     /// Waits until the issuer answers a ping of `caller`.
     pub async fn until_ready(&self, caller: &Caller) {
+        // Mint comes last; who answers pings need not have got that far.
+        self.until_logged("Serving").await;
         caller.until_answering(self.setup.product.host).await;
     }
 

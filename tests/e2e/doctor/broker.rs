@@ -156,14 +156,15 @@ async fn certificates_that_nobody_believes_or_that_end_soon_are_named() {
     doctor(&lasting, &["--ca", "cert.pem"]).names("broker-tls", "PASS", "its certificate lasts ");
     doctor(&lasting, &[]).names("broker-tls", "FAIL", "invalid peer certificate");
     let ending = with_certificate(5).await;
-    doctor(&ending, &["--ca", "cert.pem"]).names("broker-tls", "WARN", "ends in 4 days");
+    doctor(&ending, &["--ca", "cert.pem"]).names("broker-tls", "WARN", "ends in 5 days");
 }
 
 /// Sets up a bus whose broker encrypts, with a certificate that lasts so many days.
 async fn with_certificate(days: u32) -> Desk {
     let mut desk = Desk::new();
     let mut certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    certificate.not_after = (SystemTime::now() + DAY * days).into();
+    // Half a day more, so that the count of whole days does not hang on the second in which it is taken.
+    certificate.not_after = (SystemTime::now() + DAY * days + DAY / 2).into();
     let key = rcgen::KeyPair::generate().unwrap();
     desk.write("cert.pem", certificate.self_signed(&key).unwrap().pem());
     desk.write("key.pem", key.serialize_pem());
