@@ -52,8 +52,8 @@ fn the_walk_mints_counts_refuses_and_leaves_a_whole_trail() {
         "microbus_token_minted_total{caller=\"access.token.core\"",
         "not among Minters",
         "reason=\"not_a_minter\"",
-        "\"outcome\":\"minted\"",
-        "whole: 1 lines",
+        "\"sub\":\"harry\"",
+        "whole: 2 lines",
     ]
     .map(|part| at(part).ok_or(part))
     .into_iter()
@@ -65,7 +65,7 @@ fn the_walk_mints_counts_refuses_and_leaves_a_whole_trail() {
     assert!(counted.ends_with(" 1"), "{counted}");
     let audited = lines.get(order[4]).unwrap();
     assert!(
-        audited.contains("\"sub\":\"harry\"") && !audited.contains("eyJ"),
+        audited.contains("\"outcome\":\"minted\"") && !audited.contains("eyJ"),
         "{audited}"
     );
     assert!(
