@@ -1,7 +1,9 @@
 //! What answers requests, and what it is given and gives back.
 
 use crate::failure::Failure;
-use crate::notes::{Actor, Notes, Traced};
+use crate::notes::{Actor, Traced, scope_of};
+use crate::responder::Caller;
+use async_nats::Subject;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use microbus_wire::frame::Request;
@@ -9,7 +11,7 @@ use microbus_wire::header::{self, Headers};
 use microbus_wire::subject::Method;
 use microbus_wire::trace::trace_id;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// An endpoint: where it is subscribed and what answers there.
@@ -133,52 +135,65 @@ impl Reply {
     }
 }
 
-/// A whole request: fragments joined, sender known from the subject, time budget judged.
+/// A whole request: fragments joined, sender known from the subject, time budget judged. Cloning counts a reference.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct Incoming(Arc<Received>);
+
+/// What a request is made of.
+#[derive(Debug)]
+pub(crate) struct Received {
     pub(crate) frame: Request,
-    pub(crate) from_host: String,
+    pub(crate) caller: Arc<Caller>,
     pub(crate) budget: Duration,
     pub(crate) budget_given: bool,
     pub(crate) deadline: Instant,
-    pub(crate) notes: Notes,
+    /// The span that its handling is, if it is one.
+    pub(crate) traced: Option<Traced>,
+    /// Whom it speaks for, once that is verified.
+    pub(crate) actor: OnceLock<Actor>,
+}
+
+impl From<Received> for Incoming {
+    fn from(received: Received) -> Self {
+        Self(Arc::new(received))
+    }
 }
 
 impl Incoming {
     /// Returns the method of the message, which need not be the one of its subject.
     #[must_use]
     pub fn method(&self) -> Method {
-        self.frame.method
+        self.0.frame.method
     }
 
     /// Returns the decoded path.
     #[must_use]
     pub fn path(&self) -> Cow<'_, str> {
-        self.frame.path()
+        self.0.frame.path()
     }
 
     /// Returns the query as it was written.
     #[must_use]
     pub fn query(&self) -> &str {
-        self.frame.query()
+        self.0.frame.query()
     }
 
     /// Returns the first value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.frame.headers.get(name)
+        self.0.frame.headers.get(name)
     }
 
     /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.frame.body
+        &self.0.frame.body
     }
 
     /// Returns the host that sent this, as the broker vouches for it in the subject.
     #[must_use]
     pub fn from_host(&self) -> &str {
-        &self.from_host
+        &self.0.caller.host
     }
 
     /// Returns the message ID.
@@ -190,19 +205,19 @@ impl Incoming {
     /// Returns the time budget in force: 20 s where none was given, at most 15 min.
     #[must_use]
     pub fn budget(&self) -> Duration {
-        self.budget
+        self.0.budget
     }
 
     /// Returns the time budget only if the request carried a valid one.
     #[must_use]
     pub fn given_budget(&self) -> Option<Duration> {
-        self.budget_given.then_some(self.budget)
+        self.0.budget_given.then_some(self.0.budget)
     }
 
     /// Returns when an answer comes too late.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.0.deadline
     }
 
     /// Returns how deep this call is nested; 0 when the header is absent or malformed.
@@ -225,39 +240,65 @@ impl Incoming {
     /// Returns the span that the handling of this is, if it is one.
     #[must_use]
     pub fn traced(&self) -> Option<&Traced> {
-        self.notes.traced()
+        self.0.traced.as_ref()
     }
 
     /// Returns the host that was addressed, without what chooses among its instances, and the port as it was written.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.frame.host().unwrap_or_default()
+        self.0.frame.host().unwrap_or_default()
     }
 
     /// Returns names and values of the headers, in order; a value that is no text is empty.
     pub fn headers_as_text(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fields = self.frame.headers.iter();
+        let fields = self.0.frame.headers.iter();
         fields.map(|(name, value)| (name, std::str::from_utf8(value).unwrap_or_default()))
     }
 
-    /// Notes whom this speaks for, once that is verified.
+    /// Notes whom this speaks for, once that is verified; the first one stays.
     pub fn note_actor(&self, actor: Actor) {
-        self.notes.note_actor(actor);
+        drop(self.0.actor.set(actor));
     }
 
     /// Returns whom this speaks for, if that was verified.
     #[must_use]
     pub fn actor(&self) -> Option<&Actor> {
-        self.notes.actor()
+        self.0.actor.get()
     }
 
     /// Returns the scope of log lines about this: they name its actor, once there is one.
     #[must_use]
     pub fn log_scope(&self) -> tracing::Span {
-        self.notes.log_scope()
+        scope_of(self.actor())
+    }
+
+    /// Returns the subject of what is sent to whoever sent this.
+    pub(crate) fn reply_to(&self) -> &Subject {
+        &self.0.caller.reply_to
+    }
+
+    pub(crate) fn caller(&self) -> Arc<Caller> {
+        Arc::clone(&self.0.caller)
     }
 
     pub(crate) fn headers(&self) -> &Headers {
-        &self.frame.headers
+        &self.0.frame.headers
+    }
+
+    pub(crate) fn frame(&self) -> &Request {
+        &self.0.frame
+    }
+
+    /// Returns another request of the same sender and time, not traced.
+    pub(crate) fn of_frame(&self, frame: Request) -> Self {
+        Self::from(Received {
+            frame,
+            caller: self.caller(),
+            budget: self.0.budget,
+            budget_given: self.0.budget_given,
+            deadline: self.0.deadline,
+            traced: None,
+            actor: OnceLock::new(),
+        })
     }
 }

@@ -6,7 +6,6 @@ mod joiner;
 
 use std::fmt;
 
-use bytes::Bytes;
 use thiserror::Error;
 
 pub use joiner::{
@@ -87,19 +86,18 @@ pub struct FragmentSizeError {
     pub max_payload: usize,
 }
 
-/// Splits a body into fragments of at most `size` bytes, which share its memory; an empty body is one empty fragment.
-pub fn split(body: &Bytes, size: usize) -> Vec<(Fragment, Bytes)> {
+/// Splits a body into fragments of at most `size` bytes; an empty body is one empty fragment.
+pub fn split(body: &[u8], size: usize) -> impl Iterator<Item = (Fragment, &[u8])> {
     let size = size.max(1);
     let count = u32::try_from(body.len().div_ceil(size))
         .unwrap_or(u32::MAX)
         .max(1);
-    let mut rest = body.clone();
-    (1..=count)
-        .map(|index| {
-            let part = rest.split_to(size.min(rest.len()));
-            (Fragment { index, count }, part)
-        })
-        .collect()
+    let mut rest = body;
+    (1..=count).map(move |index| {
+        let (part, behind) = rest.split_at_checked(size).unwrap_or((rest, &[]));
+        rest = behind;
+        (Fragment { index, count }, part)
+    })
 }
 
 /// What is kept free of the largest message for its headers, and the least size of a fragment.
@@ -145,8 +143,8 @@ mod tests {
     #[test]
     fn a_body_of_exactly_the_size_is_one_fragment() {
         for (length, count) in [(0, 1), (9, 1), (10, 1), (11, 2), (20, 2), (21, 3)] {
-            let body = Bytes::from(vec![7; length]);
-            let parts = split(&body, 10);
+            let body = vec![7; length];
+            let parts: Vec<_> = split(&body, 10).collect();
             assert_eq!(parts.len(), count, "{length}");
             assert_eq!(
                 parts

@@ -72,6 +72,15 @@ impl Request {
     /// Returns the same request without a share in the memory of the message that it was read from.
     #[must_use]
     pub fn detached(&self) -> Self {
+        Self {
+            body: Bytes::copy_from_slice(&self.body),
+            ..self.head()
+        }
+    }
+
+    /// Returns the same request without its body and without a share in the memory of the message.
+    #[must_use]
+    pub fn head(&self) -> Self {
         let mut headers = Headers::new();
         headers.copy_from(&self.headers, |_| true);
         Self {
@@ -79,7 +88,7 @@ impl Request {
             target: self.target.detached(),
             host: self.host.as_ref().map(Text::detached),
             headers,
-            body: Bytes::copy_from_slice(&self.body),
+            body: Bytes::new(),
         }
     }
 
@@ -93,26 +102,16 @@ impl Request {
         self.host.as_deref()
     }
 
-    /// Returns the target as a text of its own that shares the message's memory.
-    pub fn target_text(&self) -> Text {
-        self.target.clone()
-    }
-
     /// Returns the decoded path of the target.
     pub fn path(&self) -> Cow<'_, str> {
-        path_of_target(&self.target)
+        let raw = parse::target_path(&self.target);
+        percent::decode::<false>(raw).unwrap_or(Cow::Borrowed(raw))
     }
 
     /// Returns the query of the target as it was written, without the question mark; empty if there is none.
     pub fn query(&self) -> &str {
-        self.target.split_once('?').map_or("", |(_, query)| query)
+        parse::target_query(&self.target)
     }
-}
-
-/// Returns the decoded path of the target of a request line.
-pub fn path_of_target(target: &str) -> Cow<'_, str> {
-    let raw = parse::target_path(target);
-    percent::decode::<false>(raw).unwrap_or(Cow::Borrowed(raw))
 }
 
 /// Why a message cannot be read.

@@ -16,6 +16,11 @@ impl Text {
         str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
     }
 
+    /// Returns a part of a message, in the memory of which it lies.
+    pub(crate) fn of(message: &Bytes, part: &str) -> Self {
+        Self(message.slice_ref(part.as_bytes()))
+    }
+
     /// Returns the same text in memory of its own.
     #[must_use]
     pub fn detached(&self) -> Self {

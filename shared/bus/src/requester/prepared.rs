@@ -46,8 +46,8 @@ impl Requester {
         let budget = TimeBudget::effective(asked);
         let message_id = random_message_id().as_str().to_owned();
         let parts = fragment::split(&outgoing.body, fragment_size)
-            .into_iter()
             .map(|(part, body)| {
+                let body = outgoing.body.slice_ref(body);
                 let mut request = Request::to(&outgoing.address, outgoing.method, body);
                 request.headers = outgoing.headers.clone();
                 let headers = &mut request.headers;

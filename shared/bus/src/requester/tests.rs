@@ -1,7 +1,8 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::connection::Subscription;
-use crate::handler::Incoming;
+use crate::handler::{Incoming, Received};
+use crate::responder::Caller;
 use bytes::Bytes;
 use microbus_wire::frame::Request;
 use microbus_wire::header::OpCode;
@@ -313,15 +314,19 @@ async fn a_call_within_a_request_takes_over_its_deadline_depth_and_baggage_but_n
     ] {
         frame.headers.set(name, value);
     }
-    let mut inbound = Incoming {
-        frame,
-        from_host: "a.example".to_owned(),
-        budget: Duration::from_secs(5),
-        budget_given: true,
-        deadline: SystemClock.now() + Duration::from_secs(4),
-        notes: crate::notes::Notes::default(),
+    let inbound = |frame: &Request, left| {
+        Incoming::from(Received {
+            frame: frame.clone(),
+            caller: Arc::new(Caller::new("a_example", "id-a", "a.example", String::new())),
+            budget: Duration::from_secs(5),
+            budget_given: true,
+            deadline: SystemClock.now() + left,
+            traced: None,
+            actor: std::sync::OnceLock::new(),
+        })
     };
-    drop(bench.ask(outgoing().on_behalf_of(&inbound)));
+    let left = Duration::from_secs(4);
+    drop(bench.ask(outgoing().on_behalf_of(&inbound(&frame, left))));
     let (_, request) = bench.hear().await;
     for (name, value) in [
         (header::CALL_DEPTH, Some("6")),
@@ -334,12 +339,13 @@ async fn a_call_within_a_request_takes_over_its_deadline_depth_and_baggage_but_n
     ] {
         assert_eq!(request.headers.get(name), value, "{name}");
     }
-    inbound.frame.headers.set(header::CALL_DEPTH, "64");
-    let too_deep = bench.ask(outgoing().on_behalf_of(&inbound)).await.unwrap();
+    frame.headers.set(header::CALL_DEPTH, "64");
+    let too_deep = outgoing().on_behalf_of(&inbound(&frame, left));
+    let too_deep = bench.ask(too_deep).await.unwrap();
     assert_eq!(too_deep.unwrap_err().status(), ErrorStatus::LOOP_DETECTED);
-    inbound.frame.headers.set(header::CALL_DEPTH, "63");
-    inbound.deadline = SystemClock.now() + ROUND_TRIP;
-    let too_late = bench.ask(outgoing().on_behalf_of(&inbound)).await.unwrap();
+    frame.headers.set(header::CALL_DEPTH, "63");
+    let too_late = outgoing().on_behalf_of(&inbound(&frame, ROUND_TRIP));
+    let too_late = bench.ask(too_late).await.unwrap();
     assert_eq!(too_late.unwrap_err().status(), ErrorStatus::REQUEST_TIMEOUT);
     assert!(bench.is_silent().await);
 }

@@ -3,21 +3,22 @@
 //! Source: spec: microbus-wire 6, 13.14, 15.5. Unlike the peer, what cannot be joined is answered.
 
 use super::Responder;
-use super::context::Context;
+use super::pending::{Pending, budget_of};
 use crate::failure::Failure;
+use crate::handler::{Incoming, Received};
 use microbus_wire::fragment::{JoinError, Joined, Joiner};
 use microbus_wire::frame::Request;
 use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
 use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The fragments that arrived, and whom to answer if the others do not.
 pub(super) struct Partial {
     joiner: Joiner<Request>,
     /// One for each request that is being joined.
-    contexts: HashMap<String, Context>,
+    pending: HashMap<String, Pending>,
     /// Whether a task watches for requests whose time is up.
     watched: bool,
 }
@@ -26,17 +27,17 @@ impl Partial {
     pub(super) fn new(round_trip: Duration) -> Self {
         Self {
             joiner: Joiner::new(round_trip.saturating_mul(PATIENCE)),
-            contexts: HashMap::new(),
+            pending: HashMap::new(),
             watched: false,
         }
     }
 
     /// Takes out those of whom to tell that the rest did not come.
-    fn expire(&mut self, now: Instant) -> Vec<Context> {
+    fn expire(&mut self, now: Instant) -> Vec<Pending> {
         let expired = self.joiner.expire(now);
         expired
             .iter()
-            .filter_map(|one| self.contexts.remove(&one.key))
+            .filter_map(|one| self.pending.remove(&one.key))
             .collect()
     }
 }
@@ -45,45 +46,63 @@ impl Responder {
     /// Puts a fragment, of a message of `size` bytes, to the others of its request; returns the request when it is whole.
     pub(super) async fn join(
         self: &Arc<Self>,
-        frame: Request,
+        mut pending: Pending,
         size: usize,
-        from_host: &str,
-        mut context: Context,
-    ) -> Option<(Request, Context)> {
-        if size.saturating_sub(frame.body.len()) > MOST_HEADERS {
+    ) -> Option<Pending> {
+        let fragment = &pending.request;
+        if size.saturating_sub(fragment.body().len()) > MOST_HEADERS {
             let failure = Failure::new(
                 ErrorStatus::BAD_REQUEST,
                 "the headers of a fragment are too large",
             );
-            self.answer(context, Err(failure)).await;
+            self.answer(pending, Err(failure)).await;
             return None;
         }
+        let from_id = fragment.header(header::FROM_ID).unwrap_or_default();
+        let (from_host, id) = (fragment.from_host(), fragment.message_id());
+        let key = format!("{from_host}|{from_id}|{id}");
         // A slice keeps its whole message in memory, which the joiner's bounds do not see.
-        let frame = frame.detached();
-        context.detach();
-        let from_id = frame.headers.get(header::FROM_ID).unwrap_or_default();
-        let key = format!("{from_host}|{from_id}|{}", context.message_id());
+        let frame = fragment.frame().detached();
+        pending.request = fragment.of_frame(fragment.frame().head());
         let (joined, earlier) = {
             let mut partial = self.partial();
             let joined = partial.joiner.on_fragment(&key, frame, self.clock.now());
             if joined == Joined::Pending {
-                partial.contexts.entry(key).or_insert(context);
+                partial.pending.entry(key).or_insert(pending);
                 if !std::mem::replace(&mut partial.watched, true) {
                     tokio::spawn(Arc::clone(self).watch());
                 }
                 return None;
             }
-            (joined, partial.contexts.remove(&key))
+            (joined, partial.pending.remove(&key))
         };
         drop(earlier);
         match joined {
-            Joined::Complete(whole) => Some((whole, context)),
+            Joined::Complete(whole) => {
+                pending.request = self.joined(&pending, whole);
+                Some(pending)
+            }
             Joined::Refused(error) => {
-                self.answer(context, Err(refusal(error))).await;
+                self.answer(pending, Err(refusal(error))).await;
                 None
             }
             Joined::Pending => None,
         }
+    }
+
+    /// Returns the whole request, the last fragment of which is `pending`: that one decides how long its sender still waits,
+    /// the first how long it asked for.
+    fn joined(&self, pending: &Pending, whole: Request) -> Incoming {
+        let (budget, budget_given) = budget_of(&whole);
+        Incoming::from(Received {
+            traced: self.trace(&pending.endpoint, &whole),
+            frame: whole,
+            caller: pending.request.caller(),
+            budget,
+            budget_given,
+            deadline: pending.request.deadline(),
+            actor: OnceLock::new(),
+        })
     }
 
     /// Answers 408 to requests whose other fragments do not come, as long as there are incomplete ones.
@@ -91,13 +110,13 @@ impl Responder {
         loop {
             tokio::time::sleep(self.settings.round_trip / 2).await;
             let expired = self.partial().expire(self.clock.now());
-            for context in expired {
+            for pending in expired {
                 let failure = Failure::new(ErrorStatus::REQUEST_TIMEOUT, "timeout")
                     .with_detail("the fragments of the request did not all arrive");
-                self.answer(context, Err(failure)).await;
+                self.answer(pending, Err(failure)).await;
             }
             let mut partial = self.partial();
-            if partial.contexts.is_empty() {
+            if partial.pending.is_empty() {
                 partial.watched = false;
                 return;
             }

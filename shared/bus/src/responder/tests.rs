@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::{FakeClock, SystemClock};
-use crate::handler::{Answer, Delivery, Reply};
+use crate::handler::{Answer, Delivery, Incoming, Reply, Urgency};
 use bytes::Bytes;
 use microbus_wire::frame::Response;
 use microbus_wire::host::Hostname;

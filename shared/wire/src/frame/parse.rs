@@ -1,10 +1,10 @@
 //! Reading messages, as the peer's HTTP parser reads them.
 
 use std::borrow::Cow;
-use std::io::BufRead as _;
 use std::str;
 
 use bytes::Bytes;
+use memchr::memchr;
 
 use super::{FrameError, Request, Response};
 use crate::header::{self, Headers};
@@ -15,11 +15,8 @@ use crate::text::Text;
 pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
     let mut lines = Lines { rest: payload };
     let line = text(lines.next_line()?)?;
-    let mut parts = line.splitn(3, ' ');
-    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Err(FrameError::StartLine);
-    };
+    let (method, rest) = split_at_byte(line, b' ').ok_or(FrameError::StartLine)?;
+    let (target, version) = split_at_byte(rest, b' ').ok_or(FrameError::StartLine)?;
     let version = parse_version(version)?;
     let method = Method::parse(method).ok_or(FrameError::Method)?;
     check_target(method, target)?;
@@ -31,7 +28,7 @@ pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
     };
     Ok(Request {
         method,
-        target: shared(payload, target),
+        target: Text::of(payload, target),
         host: head.host,
         headers: head.headers,
         body,
@@ -73,21 +70,46 @@ pub(super) fn allows_body(status: u16) -> bool {
 
 /// Returns the path of a target, still escaped.
 pub(super) fn target_path(target: &str) -> &str {
-    let hierarchy = target.split_once('?').map_or(target, |(before, _)| before);
-    match split_scheme(hierarchy) {
-        Some((_, rest)) => rest
-            .find('/')
-            .and_then(|at| rest.get(at..))
-            .unwrap_or_default(),
-        None => hierarchy,
+    Target::of(target).path
+}
+
+/// The target of a request line without its query.
+struct Target<'a> {
+    /// The scheme, and what stands between `://` and the path.
+    origin: Option<(&'a str, &'a str)>,
+    path: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn of(target: &'a str) -> Self {
+        let hierarchy = split_at_byte(target, b'?').map_or(target, |(before, _)| before);
+        let scheme = split_at_byte(hierarchy, b':')
+            .and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)))
+            .filter(|(scheme, _)| !scheme.as_bytes().contains(&b'/'));
+        let Some((scheme, rest)) = scheme else {
+            return Self {
+                origin: None,
+                path: hierarchy,
+            };
+        };
+        let slash = memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(slash).unwrap_or((rest, ""));
+        Self {
+            origin: Some((scheme, authority)),
+            path,
+        }
     }
 }
 
-/// Splits `scheme://rest`.
-fn split_scheme(hierarchy: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = hierarchy.split_once(':')?;
-    let rest = rest.strip_prefix("//")?;
-    (!scheme.contains('/')).then_some((scheme, rest))
+/// Returns the query of a target, without the question mark; empty if there is none.
+pub(super) fn target_query(target: &str) -> &str {
+    split_at_byte(target, b'?').map_or("", |(_, query)| query)
+}
+
+/// Splits at the first occurrence of an ASCII byte, which is in neither part.
+fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
 }
 
 /// What says how long the body is.
@@ -113,6 +135,7 @@ impl Head {
         if lines.is_at_blank() {
             return Err(FrameError::Header);
         }
+        let head = lines.rest;
         while let Some(Line { name, value }) = lines.next_header()? {
             let Some(name) = name else { continue };
             match &*name {
@@ -130,6 +153,10 @@ impl Head {
                 _ => headers.push_read(name, value),
             }
         }
+        let read = head.len().saturating_sub(lines.rest.len());
+        if !are_values(head.get(..read).unwrap_or_default()) {
+            return Err(FrameError::Header);
+        }
         let framing = framing(length.as_deref(), encoding.as_deref(), version)?;
         Ok(Self {
             headers,
@@ -137,6 +164,23 @@ impl Head {
             framing,
         })
     }
+}
+
+/// Tells whether these lines hold no control characters but those that end lines, and tabs.
+///
+/// All lines are looked at together, because many bytes at a time are cheap and many short values are not. Names have no
+/// control characters anyway.
+fn are_values(lines: &[u8]) -> bool {
+    let following = lines.get(1..).unwrap_or_default();
+    let printable = lines.iter().fold(true, |valid, byte| {
+        valid & (((*byte >= b' ') & (*byte != 0x7f)) | matches!(*byte, b'\t' | b'\r' | b'\n'))
+    });
+    // A CR that ends no line would be part of a value.
+    let pairs = lines.iter().zip(following);
+    printable
+        && pairs.fold(true, |valid, (byte, next)| {
+            valid & ((*byte != b'\r') | (*next == b'\n'))
+        })
 }
 
 fn host_text(payload: &Bytes, value: Cow<'_, [u8]>) -> Text {
@@ -203,10 +247,7 @@ impl<'a> Lines<'a> {
         if line.is_empty() {
             return Ok(None);
         }
-        let colon = line
-            .iter()
-            .position(|b| *b == b':')
-            .ok_or(FrameError::Header)?;
+        let colon = memchr(b':', line).ok_or(FrameError::Header)?;
         let (name, value) = line.split_at_checked(colon).ok_or(FrameError::Header)?;
         let value = value.strip_prefix(b":").unwrap_or(value);
         let mut value = Cow::Borrowed(trim(value));
@@ -218,9 +259,6 @@ impl<'a> Lines<'a> {
         }
         if let Cow::Owned(folded) = &mut value {
             *folded = trim_start(folded).to_vec();
-        }
-        if !header::is_value(&value) {
-            return Err(FrameError::Header);
         }
         Ok(Some(Line {
             name: header_name(name)?,
@@ -262,23 +300,23 @@ fn parse_version(text: &str) -> Result<Version, FrameError> {
 
 /// Accepts a URL with a host, a path, `*`, and for CONNECT an authority.
 fn check_target(method: Method, target: &str) -> Result<(), FrameError> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
-    if target.is_empty() || !header::is_value(target.as_bytes()) || target.contains('\t') {
+    let printable = target
+        .bytes()
+        .fold(true, |all, byte| all & (byte >= b' ') & (byte != 0x7f));
+    if target.is_empty() || !printable {
         return Err(FrameError::Target);
     }
-    let hierarchy = target.split_once('?').map_or(target, |(before, _)| before);
-    let path = target_path(target);
-    let before_path = hierarchy.strip_suffix(path).unwrap_or_default();
-    let known = match split_scheme(before_path) {
+    let Target { origin, path } = Target::of(target);
+    let known = match origin {
         Some((scheme, authority)) => {
             let letters = scheme.bytes().all(|b| b.is_ascii_alphanumeric());
             letters
                 && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && is_authority(authority, plain)
+                && is_authority(authority)
         }
-        None if hierarchy.starts_with('/') || target == "*" => true,
+        None if path.starts_with('/') || target == "*" => true,
         None if method == Method::Connect => {
-            return if is_authority(hierarchy, plain) {
+            return if is_authority(path) {
                 Ok(())
             } else {
                 Err(FrameError::Target)
@@ -293,9 +331,11 @@ fn check_target(method: Method, target: &str) -> Result<(), FrameError> {
     }
 }
 
-fn is_authority(authority: &str, plain: impl Fn(u8) -> bool) -> bool {
-    let port = authority.split_once(':').map_or("", |(_, port)| port);
-    authority.bytes().all(plain) && port.bytes().all(|b| b.is_ascii_digit())
+fn is_authority(authority: &str) -> bool {
+    let port = split_at_byte(authority, b':').map_or("", |(_, port)| port);
+    let plain = |b: u8| b.is_ascii_alphanumeric() | matches!(b, b'-' | b'.' | b'_' | b':');
+    authority.bytes().fold(true, |all, byte| all & plain(byte))
+        && port.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Returns the data of a chunked body. If its end is missing, what arrived is the body.
@@ -338,17 +378,10 @@ fn leading(payload: &Bytes, rest: &[u8], length: u64) -> Bytes {
     payload.slice_ref(rest.get(..length).unwrap_or_default())
 }
 
-/// Returns a text of the first line that shares the payload's memory.
-fn shared(payload: &Bytes, text: &str) -> Text {
-    Text::new(payload.slice_ref(text.as_bytes())).unwrap_or_default()
-}
-
 /// Splits at the first LF, which is in neither part; `None` if there is none.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut rest = bytes;
-    // The vectorised byte search of the standard library is behind this trait; on a slice it cannot fail.
-    let taken = rest.skip_until(b'\n').ok()?;
-    Some((bytes.get(..taken)?.strip_suffix(b"\n")?, rest))
+    let end = memchr(b'\n', bytes)?;
+    Some((bytes.get(..end)?, bytes.get(end.saturating_add(1)..)?))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, FrameError> {

@@ -128,7 +128,10 @@ impl Letterhead {
         out.extend_from_slice(&self.sender);
         out.extend_from_slice(&self.locality);
         put_value(&mut out, header::MESSAGE_ID, message_id);
-        put_value(&mut out, header::OP_CODE, OpCode::Ack.as_str());
+        put(
+            &mut out,
+            &[header::OP_CODE, ": ", OpCode::Ack.as_str(), "\r\n"],
+        );
         out.extend_from_slice(&self.queue);
         if whole {
             put_no_length(&mut out, &[]);
@@ -159,7 +162,10 @@ impl Letterhead {
             out.extend_from_slice(part);
         }
         put_value(&mut out, header::MESSAGE_ID, head.message_id);
-        put_value(&mut out, header::OP_CODE, head.op_code.as_str());
+        put(
+            &mut out,
+            &[header::OP_CODE, ": ", head.op_code.as_str(), "\r\n"],
+        );
         out.extend_from_slice(&self.queue);
         if allows_body(head.status) {
             put_no_length(&mut out, body);

@@ -78,26 +78,26 @@ async fn what_takes_longer_is_acked_when_that_is_known() {
 async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
     let (clock, setup) = fake_clock();
     let slow = move |_| {
-        clock.advance(Duration::from_millis(2));
+        clock.advance(Duration::from_millis(1));
         ok("{}")
     };
     let mut bench = setup.start().await.mint(slow).await;
     bench.answer_without_ack(true);
-    let count = 40;
+    let count = 2 * BATCH + BATCH / 2;
     for number in 0..count {
         bench.send(MINT, request_number(number)).await;
     }
     let sent = sent(&mut bench).await;
     let of = |wanted: OpCode| sent.iter().filter(move |(code, _)| *code == wanted);
     assert_eq!(of(OpCode::Res).count(), count);
-    // A batch of 16 takes 32 ms: the first two thirds of a batch are in time, whatever waits longer is acked, once.
+    // A batch of 32 takes 32 ms: what is in the first one is in time, whatever waits longer is acked, once.
     let acked: Vec<_> = of(OpCode::Ack).map(|(_, id)| id.as_str()).collect();
-    let waiting: Vec<_> = (16..count).map(|number| number.to_string()).collect();
+    let waiting: Vec<_> = (BATCH..count).map(|number| number.to_string()).collect();
     assert_eq!(acked, waiting);
     let first_ack = sent.iter().position(|(code, _)| *code == OpCode::Ack);
     assert_eq!(
         first_ack,
-        Some(16),
+        Some(BATCH),
         "acks go out between batches, not at the end"
     );
 }

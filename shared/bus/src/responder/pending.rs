@@ -1,27 +1,28 @@
 //! What it takes to answer a request, and the answering.
 
 use super::Responder;
+use super::callers::Caller;
 use crate::connection::ConnectionClosed;
 use crate::failure::Failure;
-use crate::handler::{Answer, Delivery, Incoming, Reply, Route};
+use crate::handler::{Answer, Delivery, Incoming, Received, Reply, Route, Urgency};
 use crate::identity::Identity;
 use crate::in_flight::Flight;
-use crate::notes::Notes;
+use crate::notes::Traced;
 use crate::observer::Answered;
 use async_nats::Subject;
 use bytes::Bytes;
+use microbus_wire::budget::TimeBudget;
 use microbus_wire::fragment::{self, Fragment};
-use microbus_wire::frame::{Letterhead, Request, Response, ResponseHead, Sender, path_of_target};
+use microbus_wire::frame::{Letterhead, Request, Response, ResponseHead, Sender};
 use microbus_wire::header::{self, OpCode};
 use microbus_wire::host::escape_host;
 use microbus_wire::locality::Locality;
 use microbus_wire::status::ErrorStatus;
-use microbus_wire::subject::{Method, RequestSubject, SubjectError, reply_subject};
-use microbus_wire::text::Text;
-use microbus_wire::trace::{Layout, TracedError, trace_id};
+use microbus_wire::subject::{RequestSubject, SubjectError, reply_subject};
+use microbus_wire::trace::{Layout, TracedError};
 use microbus_wire::trace_context::TraceContext;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A route, and what all its answers have in common.
 pub(super) struct Endpoint {
@@ -50,174 +51,165 @@ fn queue_group<'i>(route: &Route, identity: &'i Identity) -> Option<&'i str> {
     (route.delivery == Delivery::One).then(|| identity.hostname.as_str())
 }
 
-/// What it takes to answer.
-pub(super) struct Context {
+/// A request that was heard and is not answered yet.
+pub(super) struct Pending {
     pub(super) endpoint: Arc<Endpoint>,
+    /// The request; as long as fragments of it are missing, the head of one that is there.
+    pub(super) request: Incoming,
     /// Whether the caller was told that it was heard.
     pub(super) acked: bool,
-    reply_to: Subject,
-    message_id: Text,
-    method: Method,
-    target: Text,
-    heard: Instant,
-    call_depth: u32,
-    traceparent: Option<Text>,
-    notes: Notes,
-    /// The request, if its handling is a span: what is observed of it is known when it is answered.
-    traced: Option<Box<Incoming>>,
+    pub(super) heard: Instant,
+    /// When nobody waits for the answer any more.
+    pub(super) expires: Instant,
     pub(super) flight: Flight,
 }
 
-impl Context {
-    /// Returns what the answer must echo.
-    pub(super) fn message_id(&self) -> &str {
-        &self.message_id
-    }
-
-    /// Gives back the share in the memory of the message.
-    pub(super) fn detach(&mut self) {
-        self.message_id = self.message_id.detached();
-        self.target = self.target.detached();
-        self.traceparent = self.traceparent.as_ref().map(Text::detached);
-    }
-
-    /// Keeps what is to be known of `request` when it is answered.
-    pub(super) fn take_note_of(&mut self, request: &Incoming) {
-        self.notes = request.notes.clone();
-        self.traced = request.traced().map(|_| Box::new(request.clone()));
-    }
-
-    /// Returns the ID of the trace that the request belongs to.
-    fn trace_id(&self) -> Option<&str> {
-        match self.notes.traced() {
-            Some(traced) => Some(traced.context.trace.as_str()),
-            None => trace_id(self.traceparent.as_deref()?),
-        }
+impl Pending {
+    pub(super) fn is_exempt(&self) -> bool {
+        self.endpoint.route.urgency == Urgency::Exempt
     }
 
     /// Returns an ack and where it goes.
     pub(super) fn encode_ack(&self, fragment: Fragment) -> (Subject, Bytes) {
-        let ack = self.endpoint.letterhead.ack(&self.message_id, fragment);
-        (self.reply_to.clone(), ack.into())
+        let letterhead = &self.endpoint.letterhead;
+        let ack = letterhead.ack(self.request.message_id(), fragment);
+        (self.request.reply_to().clone(), ack.into())
     }
 }
 
 impl Responder {
-    /// Judges whether a request can be answered at all.
-    pub(super) fn context(
+    /// Takes a request, or one `part` of it, that can be answered.
+    pub(super) fn receive(
         &self,
         endpoint: &Arc<Endpoint>,
-        frame: &Request,
+        frame: Request,
+        part: Fragment,
         subject: &RequestSubject<'_>,
         now: Instant,
-    ) -> Result<Context, NotAnswerable> {
+    ) -> Result<Pending, NotAnswerable> {
         let required = |name: &'static str| {
             frame
                 .headers
-                .text(name)
+                .get(name)
                 .filter(|value| !value.is_empty())
                 .ok_or(NotAnswerable::Missing(name))
         };
         let from_id = required(header::FROM_ID)?;
-        let message_id = required(header::MESSAGE_ID)?;
+        required(header::MESSAGE_ID)?;
         if subject.source.is_empty() {
             return Err(NotAnswerable::Missing(header::FROM_HOST));
         }
-        let from_host = subject.source_host();
-        let own = self.identity.hostname.segment();
-        let caller = escape_host(&from_host);
-        let depth = frame.headers.get(header::CALL_DEPTH);
-        Ok(Context {
+        let caller = self.caller(subject, from_id)?;
+        let (budget, budget_given) = budget_of(&frame);
+        let traced = part.is_whole().then(|| self.trace(endpoint, &frame));
+        let request = Received {
+            frame,
+            caller,
+            budget,
+            budget_given,
+            deadline: now + budget.saturating_sub(self.settings.round_trip),
+            traced: traced.flatten(),
+            actor: OnceLock::new(),
+        };
+        Ok(Pending {
             endpoint: Arc::clone(endpoint),
+            request: request.into(),
             acked: false,
-            reply_to: reply_subject(&self.identity.plane, own, &caller, &from_id)?.into(),
-            message_id,
-            method: frame.method,
-            target: frame.target_text(),
             heard: now,
-            call_depth: depth.and_then(|depth| depth.parse().ok()).unwrap_or(0),
-            traceparent: frame.headers.text(header::TRACEPARENT),
-            notes: Notes::default(),
-            traced: None,
+            expires: now + budget,
             flight: self.in_flight.begin(),
         })
+    }
+
+    /// Returns whom the broker vouches for as the sender, and where its answers go.
+    fn caller(
+        &self,
+        subject: &RequestSubject<'_>,
+        from_id: &str,
+    ) -> Result<Arc<Caller>, SubjectError> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        callers.meet(subject.source, from_id, || {
+            let host = subject.source_host();
+            let (own, other) = (self.identity.hostname.segment(), escape_host(&host));
+            let reply_to = reply_subject(&self.identity.plane, own, &other, from_id)?;
+            Ok(Caller::new(subject.source, from_id, &host, reply_to))
+        })
+    }
+
+    /// Begins the span that the handling of a request is, if it is to be one.
+    pub(super) fn trace(&self, endpoint: &Endpoint, frame: &Request) -> Option<Traced> {
+        let observer = self.observation.get()?;
+        let inbound = frame.headers.get(header::TRACEPARENT);
+        observer.trace(&endpoint.route, inbound.and_then(TraceContext::parse))
     }
 
     /// Tells the caller that we are here.
     pub(super) async fn ack(
         &self,
-        context: &mut Context,
+        pending: &mut Pending,
         fragment: Fragment,
     ) -> Result<(), ConnectionClosed> {
-        context.acked = true;
-        let (reply_to, ack) = context.encode_ack(fragment);
+        pending.acked = true;
+        let (reply_to, ack) = pending.encode_ack(fragment);
         self.connection.publish(reply_to, ack).await
     }
 
     /// Sends the answer, in fragments where it must be.
-    pub(super) async fn answer(&self, context: Context, answer: Answer) {
+    pub(super) async fn answer(&self, pending: Pending, answer: Answer) {
         let (op_code, reply, error) = match answer {
             Ok(reply) => (OpCode::Res, reply, None),
             Err(failure) => {
-                let reply = self.error_reply(&context, &failure);
+                let reply = self.error_reply(&pending.request, &failure);
                 (OpCode::Err, reply, Some(failure.to_string()))
             }
         };
-        self.observe(&context, op_code, &reply, error.as_deref());
+        self.observe(&pending, op_code, &reply, error.as_deref());
         for (fragment, body) in fragment::split(&reply.body, self.settings.fragment_size) {
             let head = ResponseHead {
                 status: reply.status,
                 op_code,
                 content_type: reply.content_type,
-                message_id: &context.message_id,
+                message_id: pending.request.message_id(),
                 fragment,
             };
-            let payload = context.endpoint.letterhead.response(&head, &body);
+            let payload = pending.endpoint.letterhead.response(&head, body);
             let payload = with_headers(payload, &reply.headers);
-            let reply_to = context.reply_to.clone();
+            let reply_to = pending.request.reply_to().clone();
             if self.connection.publish(reply_to, payload).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Begins the span that the handling of a request is, if it is to be one.
-    pub(super) fn notes_of(&self, endpoint: &Endpoint, frame: &Request) -> Notes {
-        let traced = self.observation.get().and_then(|observer| {
-            let inbound = frame.headers.get(header::TRACEPARENT);
-            observer.trace(&endpoint.route, inbound.and_then(TraceContext::parse))
-        });
-        Notes::new(traced)
-    }
-
-    fn observe(&self, context: &Context, op_code: OpCode, reply: &Reply, error: Option<&str>) {
+    fn observe(&self, pending: &Pending, op_code: OpCode, reply: &Reply, error: Option<&str>) {
         if let Some(observer) = self.observation.get() {
+            let request = &pending.request;
             observer.answered(&Answered {
-                route: &context.endpoint.route,
-                method: context.method,
+                route: &pending.endpoint.route,
+                method: request.method(),
                 status: reply.status,
                 failed: op_code == OpCode::Err,
                 body_length: reply.body.len(),
-                took: self.clock.now().saturating_duration_since(context.heard),
-                traced: context.notes.traced().zip(context.traced.as_deref()),
+                took: self.clock.now().saturating_duration_since(pending.heard),
+                traced: request.traced().map(|traced| (traced, request)),
                 error,
             });
         }
     }
 
-    fn error_reply(&self, context: &Context, failure: &Failure) -> Reply {
-        context.notes.log_scope().in_scope(|| {
+    fn error_reply(&self, request: &Incoming, failure: &Failure) -> Reply {
+        request.log_scope().in_scope(|| {
             tracing::error!(
                 error = %failure,
-                path = %path_of_target(&context.target),
-                depth = context.call_depth,
+                path = %request.path(),
+                depth = request.call_depth(),
                 code = failure.status.code(),
-                trace = context.trace_id().unwrap_or(NO_TRACE),
+                trace = request.trace_id().unwrap_or(NO_TRACE),
                 "Handling request"
             );
         });
         let mut error = TracedError::new(failure.status, failure.text(self.settings.reveal));
-        let traced = context.notes.traced();
+        let traced = request.traced();
         error.trace = traced.map(|traced| traced.context.trace.as_str().to_owned());
         let layout = if self.settings.reveal {
             Layout::Indented
@@ -229,6 +221,13 @@ impl Responder {
             ..Reply::json(error.encode(layout))
         }
     }
+}
+
+/// Returns the budget in force, and whether the request gave it.
+pub(super) fn budget_of(frame: &Request) -> (Duration, bool) {
+    let given = TimeBudget::from_header(frame.headers.get(header::TIME_BUDGET));
+    let budget = TimeBudget::effective(given).as_duration();
+    (budget, given.is_some())
 }
 
 /// Why a request gets neither ack nor answer.
