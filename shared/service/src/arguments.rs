@@ -51,6 +51,9 @@ pub fn expect_none(request: &Incoming) -> Result<(), Failure> {
 
 fn kind_of(request: &Incoming) -> BodyKind {
     let content_type = request.header(CONTENT_TYPE).unwrap_or_default();
+    if content_type == "application/json" {
+        return BodyKind::Json;
+    }
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     let is_json =
         media_type.eq_ignore_ascii_case("application/json") || is_json_variant(media_type);

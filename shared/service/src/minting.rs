@@ -22,7 +22,7 @@ use bytes::Bytes;
 use callers::{Caller, Callers};
 use microbus_audit::{Entry, Field};
 use microbus_bus::{Answer, Clock, Failure, Incoming, Reply};
-use microbus_token::{Claims, CompactJwt, SigningKey, sign_claims};
+use microbus_token::{Claims, CompactJwt, SigningKey, sign_claims, sign_claims_within};
 use microbus_wire::header::FROM_ID;
 use microbus_wire::status::ErrorStatus;
 use properties::Rules;
@@ -128,9 +128,9 @@ impl Minting {
             Ok(())
         };
         match (decided, recorded) {
-            (Ok(token), Ok(())) => {
+            (Ok(body), Ok(())) => {
                 caller.minted.inc();
-                Ok(Reply::json(token_body(token.as_str())))
+                Ok(Reply::json(body))
             }
             (Ok(_), Err(NotRecorded)) => {
                 self.metrics.minted.refused(&caller.label, Reason::Audit);
@@ -160,14 +160,14 @@ impl Minting {
         recorded.then(|| draft.sign())
     }
 
-    /// Judges, drafts and signs; `entry` is told what is learnt on the way.
+    /// Judges, drafts and signs, and returns the body of the answer; `entry` is told what is learnt on the way.
     fn decide(
         &self,
         request: &Incoming,
         caller: &Caller,
         draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
         entry: &mut Entry,
-    ) -> Result<CompactJwt, Refused> {
+    ) -> Result<Bytes, Refused> {
         let began = self.clock.now();
         let rules = self.rules.load();
         let host = request.from_host();
@@ -199,13 +199,13 @@ impl Minting {
             .policy
             .judge(host, &draft.claims)
             .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
-        let token = draft.sign();
+        let body = body_with_token(&draft);
         let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
         let minted = &self.metrics.minted;
         minted.parsing.observe(seconds(began, read));
         minted.signing.observe(seconds(read, self.clock.now()));
         minted.lifetime.observe(draft.lifetime.as_secs_f64());
-        Ok(token)
+        Ok(body)
     }
 
     /// Tells the audit trail of the token that is to be signed.
@@ -294,13 +294,9 @@ impl fmt::Debug for Minting {
     }
 }
 
-/// Returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
-fn token_body(token: &str) -> Bytes {
-    let mut body = Vec::with_capacity(token.len() + 13);
-    body.extend_from_slice(b"{\"token\":\"");
-    body.extend_from_slice(token.as_bytes());
-    body.extend_from_slice(b"\"}\n");
-    body.into()
+/// Signs a draft and returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
+fn body_with_token(draft: &Draft) -> Bytes {
+    sign_claims_within("{\"token\":\"", &draft.claims, &draft.key, "\"}\n").into()
 }
 
 /// The outcome of a request that was granted.

@@ -89,8 +89,8 @@ fn claims_of_body(body: &[u8]) -> Result<Option<Argument>, ArgumentsError> {
         return Ok(None);
     }
     let mut found = None;
-    scanner.each_member(|scanner, name| {
-        if !is_claims(name) {
+    scanner.each_member(is_claims, |scanner, is_wanted| {
+        if !is_wanted {
             return scanner.value();
         }
         found = Some(match scanner.peek()? {

@@ -96,6 +96,11 @@ impl Claims {
         self.0.insert(name, value);
     }
 
+    /// Sets a claim to a text.
+    pub(crate) fn insert_text(&mut self, name: &str, text: &str) {
+        self.0.insert_text(name, text);
+    }
+
     /// Removes a claim; false if there was none of that name.
     pub fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name)

@@ -94,15 +94,21 @@ impl<'a> Scanner<'a> {
     pub(crate) fn members(&mut self) -> Result<Members, JsonError> {
         self.out.clear();
         let base = self.read_members()?;
-        let spans = self.spans.split_off(base);
+        let spans = if base == 0 {
+            // With the room for the claims that the issuer adds.
+            std::mem::take(&mut self.spans)
+        } else {
+            self.spans.split_off(base)
+        };
         let out = std::mem::take(&mut self.out);
         Ok(Members::new(out, spans, self.literal_names))
     }
 
-    /// Reads an object member by member: `each` gets the decoded name and must read the value.
+    /// Reads an object member by member: `each` is told whether the decoded name is `wanted`, and must read the value.
     pub(crate) fn each_member(
         &mut self,
-        mut each: impl FnMut(&mut Self, &str) -> Result<(), JsonError>,
+        wanted: impl Fn(&str) -> bool,
+        mut each: impl FnMut(&mut Self, bool) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         self.open()?;
         let mut first = true;
@@ -110,9 +116,9 @@ impl<'a> Scanner<'a> {
             first = false;
             self.out.clear();
             let escaped = self.name()?;
-            let name = Span::decode_name(&self.out, escaped).into_owned();
+            let is_wanted = wanted(&Span::decode_name(&self.out, escaped));
             self.out.clear();
-            each(self, &name)?;
+            each(self, is_wanted)?;
         }
         Ok(())
     }

@@ -57,7 +57,7 @@ pub use key::{KeyError, SIGNATURE_LENGTH, SigningKey, VerifyingKey};
 pub use literal::is_literal;
 pub use mint::{
     ACCESS_CEILING, ACCESS_PADDING, BEARER_PADDING, CompactJwt, IdentityProvider, force_access,
-    force_bearer, mint_access, mint_bearer, sign_claims,
+    force_bearer, mint_access, mint_bearer, sign_claims, sign_claims_within,
 };
 pub use pem::{KeyTextError, read_key_text};
 pub use ring::{ACTIVATION_DELAY, Change, KeyRing, KeyStation, RingError, RotationPolicy};

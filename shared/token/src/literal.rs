@@ -5,8 +5,13 @@
 /// Tells whether an expression would read `name` as a number, a boolean or a quoted text.
 #[must_use]
 pub fn is_literal(name: &str) -> bool {
+    // Nearly all names end the search here …
+    let first = name.as_bytes().first();
+    if first.is_some_and(|first| first.is_ascii_alphabetic() && !b"tTfFiInN".contains(first)) {
+        return false;
+    }
     let name = name.trim();
-    // Nearly all names end the search here.
+    // … and nearly all others here.
     if !name.starts_with(|c| {
         matches!(c, '0'..='9' | '+' | '-' | '.' | '_' | '\'' | '"' | '`') || "tTfFiInN".contains(c)
     }) {

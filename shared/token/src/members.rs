@@ -123,12 +123,23 @@ impl Members {
 
     /// Sets a member to a value, which is in normal form.
     pub(crate) fn insert(&mut self, name: &str, value: &[u8]) {
+        self.insert_with(name, |buffer| buffer.extend_from_slice(value));
+    }
+
+    /// Sets a member to a text.
+    pub(crate) fn insert_text(&mut self, name: &str, text: &str) {
+        self.insert_with(name, |buffer| {
+            push_text(text, buffer);
+        });
+    }
+
+    fn insert_with(&mut self, name: &str, push_value: impl FnOnce(&mut Vec<u8>)) {
         let place = self.find(name);
         let start = self.buffer.len();
         let escaped = push_text(name, &mut self.buffer);
         let name_end = self.buffer.len();
         self.buffer.push(b':');
-        self.buffer.extend_from_slice(value);
+        push_value(&mut self.buffer);
         let span = Span {
             start,
             name_end,

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::claims::Claims;
 use crate::identifier::TokenId;
 use crate::issuer::Issuer;
-use crate::json::push_text;
 use crate::key::SigningKey;
 
 /// A signed token: `header.claims.signature`, each part in unpadded base64url (RFC 7515 section 3.1).
@@ -124,18 +122,11 @@ pub fn force_bearer(claims: &mut Claims, lifetime: Duration, jti: &TokenId, now:
 }
 
 fn force(claims: &mut Claims, issuer: Issuer, jti: &TokenId, times: &Times) {
-    let mut text = Vec::with_capacity(40);
-    push_text(issuer.url(), &mut text);
-    claims.insert_normal("iss", &text);
-    text.clear();
-    push_text(jti.as_str(), &mut text);
-    claims.insert_normal("jti", &text);
-    for (name, seconds) in [("iat", times.issued), ("exp", times.expires)] {
-        text.clear();
-        let written = write!(text, "{seconds}");
-        debug_assert!(written.is_ok(), "writing to a vector does not fail");
-        claims.insert_normal(name, &text);
-    }
+    claims.insert_text("iss", issuer.url());
+    claims.insert_text("jti", jti.as_str());
+    let mut digits = itoa::Buffer::new();
+    claims.insert_normal("iat", digits.format(times.issued).as_bytes());
+    claims.insert_normal("exp", digits.format(times.expires).as_bytes());
 }
 
 /// Signs claims as they are.
@@ -144,21 +135,34 @@ fn force(claims: &mut Claims, issuer: Issuer, jti: &TokenId, times: &Times) {
 /// Nothing is forced here: an issuer calls [`force_access`] or [`force_bearer`] before.
 #[must_use]
 pub fn sign_claims(claims: &Claims, key: &SigningKey) -> CompactJwt {
+    CompactJwt(sign_claims_within("", claims, key, ""))
+}
+
+/// Returns what [`sign_claims`] makes between two texts: an answer in one piece.
+#[must_use]
+pub fn sign_claims_within(before: &str, claims: &Claims, key: &SigningKey, after: &str) -> String {
     let mut json = Vec::new();
     claims.write_json(&mut json);
     let base64 = base64_simd::URL_SAFE_NO_PAD;
     let header = key.encoded_header();
-    let length = header
-        .len()
-        .saturating_add(base64.encoded_length(json.len()));
-    let mut token = String::with_capacity(length.saturating_add(ROOM_FOR_SIGNATURE));
-    token.push_str(header);
-    token.push('.');
-    base64.encode_append(&json, &mut token);
-    let signature = key.sign(token.as_bytes());
-    token.push('.');
-    base64.encode_append(signature, &mut token);
-    CompactJwt(token)
+    let parts = [
+        before.len(),
+        header.len(),
+        base64.encoded_length(json.len()),
+        ROOM_FOR_SIGNATURE,
+        after.len(),
+    ];
+    let mut text = String::with_capacity(parts.iter().sum());
+    text.push_str(before);
+    text.push_str(header);
+    text.push('.');
+    base64.encode_append(&json, &mut text);
+    let signed = text.get(before.len()..).unwrap_or_default();
+    let signature = key.sign(signed.as_bytes());
+    text.push('.');
+    base64.encode_append(signature, &mut text);
+    text.push_str(after);
+    text
 }
 
 /// Seconds since 1970.

@@ -66,7 +66,7 @@ pub(crate) fn push_float(value: f64, out: &mut Vec<u8>) {
 
 /// Counts the leading bytes that stand for themselves both in the input and in the output.
 pub(crate) fn plain_run(bytes: &[u8]) -> usize {
-    // Blocks let the compiler compare sixteen bytes at once.
+    // Blocks let the compiler compare sixteen bytes at once; what is shorter is looked up.
     let (blocks, _) = bytes.as_chunks::<16>();
     let whole = blocks
         .iter()
@@ -75,7 +75,7 @@ pub(crate) fn plain_run(bytes: &[u8]) -> usize {
         .saturating_mul(16);
     let rest = bytes.get(whole..).unwrap_or_default();
     rest.iter()
-        .position(|&byte| !is_plain(byte))
+        .position(|&byte| PLAIN.get(usize::from(byte)) != Some(&true))
         .unwrap_or(rest.len())
         .saturating_add(whole)
 }
@@ -89,3 +89,17 @@ const fn is_plain(byte: u8) -> bool {
         & (byte != b'>')
         & (byte != b'&')
 }
+
+/// [`is_plain`] of each byte.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while let Some(place) = plain.split_at_mut(byte as usize).1.first_mut() {
+        *place = is_plain(byte);
+        if byte == u8::MAX {
+            break;
+        }
+        byte += 1;
+    }
+    plain
+};
