@@ -287,7 +287,12 @@ impl<'a> Scanner<'a> {
         let start = self.out.len();
         let escaped = self.string()?;
         let quoted = self.out.get(start..).unwrap_or_default();
-        self.literal_names |= literal::is_literal(&Span::decode_name(quoted, escaped));
+        if quoted
+            .get(1)
+            .is_some_and(|&first| literal::may_begin_with(first))
+        {
+            self.literal_names |= literal::is_literal(&Span::decode_name(quoted, escaped));
+        }
         self.blanks();
         match self.rest.first() {
             Some(b':') => self.step(),

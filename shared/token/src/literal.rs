@@ -5,13 +5,8 @@
 /// Tells whether an expression would read `name` as a number, a boolean or a quoted text.
 #[must_use]
 pub fn is_literal(name: &str) -> bool {
-    // Nearly all names end the search here …
-    let first = name.as_bytes().first();
-    if first.is_some_and(|first| first.is_ascii_alphabetic() && !b"tTfFiInN".contains(first)) {
-        return false;
-    }
     let name = name.trim();
-    // … and nearly all others here.
+    // Nearly all names end the search here.
     if !name.starts_with(|c| {
         matches!(c, '0'..='9' | '+' | '-' | '.' | '_' | '\'' | '"' | '`') || "tTfFiInN".contains(c)
     }) {
@@ -21,6 +16,11 @@ pub fn is_literal(name: &str) -> bool {
         .into_iter()
         .any(|quote| name.len() >= 2 && name.starts_with(quote) && name.ends_with(quote));
     quoted || BOOLEAN_WORDS.contains(&name) || is_go_number(name)
+}
+
+/// Tells whether a literal may begin with a byte, possibly behind blanks or escaped: few names do.
+pub(crate) fn may_begin_with(byte: u8) -> bool {
+    !byte.is_ascii_alphabetic() || b"tTfFiInN".contains(&byte)
 }
 
 /// Tells whether Go's `ParseFloat` reads `text`: a decimal number, a hexadecimal one with a `p`

@@ -49,7 +49,7 @@ impl Span {
         if self.escaped || other.escaped {
             return self.name(mine).cmp(&other.name(others));
         }
-        self.plain_name(mine).cmp(other.plain_name(others))
+        compare(self.plain_name(mine), other.plain_name(others))
     }
 
     fn plain_name<'b>(&self, buffer: &'b [u8]) -> &'b [u8] {
@@ -184,10 +184,16 @@ impl Members {
             if span.escaped {
                 span.name(&self.buffer).as_ref().cmp(name)
             } else {
-                span.plain_name(&self.buffer).cmp(name.as_bytes())
+                compare(span.plain_name(&self.buffer), name.as_bytes())
             }
         })
     }
+}
+
+/// Compares names, most of which differ in their first byte.
+fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    let first = one.first().cmp(&other.first());
+    first.then_with(|| one.cmp(other))
 }
 
 /// Returns the decoded text if the value, in normal form, is a string.

@@ -1,7 +1,5 @@
 //! Writing messages, byte for byte as the peer's HTTP writer writes them.
 
-use std::io::Write as _;
-
 use super::parse::allows_body;
 use super::{Request, Response};
 use crate::fragment::Fragment;
@@ -76,6 +74,8 @@ pub struct Letterhead {
     locality: Vec<u8>,
     /// `Microbus-Queue`.
     queue: Vec<u8>,
+    /// An ack of a whole request, up to the identifier and from there on.
+    whole_ack: [Vec<u8>; 2],
 }
 
 /// What a [`Letterhead`] is made of.
@@ -109,35 +109,49 @@ impl Letterhead {
         let (mut locality, mut queue) = (Vec::new(), Vec::new());
         put_optional(&mut locality, header::LOCALITY, from.locality);
         put_optional(&mut queue, header::QUEUE, from.queue);
-        Self {
+        let mut letterhead = Self {
             sender,
             version,
             locality,
             queue,
-        }
+            whole_ack: Default::default(),
+        };
+        letterhead.whole_ack = letterhead.ack_around_id(Fragment::WHOLE);
+        letterhead
     }
 
     /// Returns an ack: somebody heard the request, before any work is done.
     ///
     /// One of many fragments is acked by a 100 instead of a 202.
     pub fn ack(&self, message_id: &str, fragment: Fragment) -> Vec<u8> {
-        let mut out = Vec::with_capacity(320);
-        let whole = fragment.is_whole();
-        put_status(&mut out, if whole { 202 } else { 100 });
-        out.extend_from_slice(b"Connection: close\r\n");
-        out.extend_from_slice(&self.sender);
-        out.extend_from_slice(&self.locality);
-        put_value(&mut out, header::MESSAGE_ID, message_id);
-        put(
-            &mut out,
-            &[header::OP_CODE, ": ", OpCode::Ack.as_str(), "\r\n"],
-        );
-        out.extend_from_slice(&self.queue);
-        if whole {
-            put_no_length(&mut out, &[]);
+        let id = clean_value(message_id);
+        let id = id.trim_ascii().as_bytes();
+        let around = |[before, after]: &[Vec<u8>; 2]| [before, id, after].concat();
+        if fragment.is_whole() {
+            around(&self.whole_ack)
+        } else {
+            around(&self.ack_around_id(fragment))
         }
-        out.extend_from_slice(b"\r\n");
-        out
+    }
+
+    fn ack_around_id(&self, fragment: Fragment) -> [Vec<u8>; 2] {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let whole = fragment.is_whole();
+        put_status(&mut before, if whole { 202 } else { 100 });
+        before.extend_from_slice(b"Connection: close\r\n");
+        before.extend_from_slice(&self.sender);
+        before.extend_from_slice(&self.locality);
+        put(&mut before, &[header::MESSAGE_ID, ": "]);
+        put(
+            &mut after,
+            &["\r\n", header::OP_CODE, ": ", OpCode::Ack.as_str(), "\r\n"],
+        );
+        after.extend_from_slice(&self.queue);
+        if whole {
+            put_no_length(&mut after, &[]);
+        }
+        after.extend_from_slice(b"\r\n");
+        [before, after]
     }
 
     /// Returns a response with a body, or with one part of a body.
@@ -201,8 +215,7 @@ fn put(out: &mut Vec<u8>, parts: &[&str]) {
 }
 
 fn put_number(out: &mut Vec<u8>, number: usize) {
-    let written = write!(out, "{number}");
-    debug_assert!(written.is_ok(), "writing to a vector does not fail");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn put_status(out: &mut Vec<u8>, code: u16) {
