@@ -294,7 +294,7 @@ async fn an_account_is_replaced_and_the_old_one_is_dead_after_a_restart_too() {
     let operator = ["--operator-key", "ops/operator-sk.nk"];
     let new = [
         &["rotate-account", "new", &account, "--keys", "account2"][..],
-        &["--credentials", "creds", "--out", "creds2"],
+        &["--from-creds", "creds", "--out", "creds2"],
         &operator,
     ]
     .concat();

@@ -15,7 +15,7 @@ pub(crate) struct AtBroker {
     pub(crate) nats: String,
     /// Credentials of a user of the system account
     #[arg(long, value_name = "FILE")]
-    pub(crate) system_credentials: PathBuf,
+    pub(crate) system_creds: PathBuf,
     /// Root CA of the broker, PEM; without it those of this machine
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -28,7 +28,7 @@ impl AtBroker {
     /// [`Failure`] when the broker is not there or refuses the credentials.
     pub(crate) async fn connect(&self) -> Result<System, Failure> {
         let mut artifacts = self.artifacts();
-        artifacts.credentials = Some(self.system_credentials.clone());
+        artifacts.credentials = Some(self.system_creds.clone());
         System::connect(&self.nats, artifacts)
             .await
             .map_err(|error| {

@@ -43,13 +43,13 @@ pub(crate) struct Doctor {
     service: Vec<String>,
     /// Credentials of a user of the system account, for what the servers say about themselves
     #[arg(long, value_name = "FILE")]
-    system_credentials: Option<PathBuf>,
+    system_creds: Option<PathBuf>,
     /// The JWT of your operator
     #[arg(long, value_name = "FILE")]
     operator_jwt: Option<PathBuf>,
     /// Credentials of an ordinary service, to try what must be refused [default: some of a directory]
     #[arg(long, value_name = "FILE")]
-    credentials: Option<PathBuf>,
+    creds: Option<PathBuf>,
     /// Credentials of a service that may mint an access token, which is then verified
     #[arg(long, value_name = "FILE")]
     mint_as: Option<PathBuf>,
@@ -119,9 +119,9 @@ impl Doctor {
             root_ca: self.ca,
             plane,
             services: self.service,
-            system_credentials: self.system_credentials,
+            system_credentials: self.system_creds,
             operator_jwt: self.operator_jwt,
-            credentials: self.credentials,
+            credentials: self.creds,
             minter: self.mint_as,
             token: self.token.as_deref().map(files::read_text).transpose()?,
             ingress: self.ingress,
@@ -227,5 +227,5 @@ const EXAMPLE: &str = "\
 Example:
   MICROBUS_NATS=nats://nats.internal:4222 MICROBUS_DEPLOYMENT=PROD MICROBUS_PLANE=prod \\
   microbus-deploy doctor --directory /srv/access-token --directory /srv/bearer-token \\
-    --system-credentials ops/sys.creds --operator-jwt ops/operator.jwt --repository .
+    --system-creds ops/sys.creds --operator-jwt ops/operator.jwt --repository .
 ";

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub(crate) struct Mint {
     /// Credentials of a service that may mint
     #[arg(long, value_name = "FILE")]
-    credentials: PathBuf,
+    creds: PathBuf,
     /// URLs of the broker, several with commas between
     #[arg(long, value_name = "URL")]
     nats: String,
@@ -61,7 +61,7 @@ impl Mint {
     }
 
     async fn mint(&self, claims: &Value) -> Result<String, Failure> {
-        let path = &self.credentials;
+        let path = &self.creds;
         let jwt = Jwt::read(read_credentials(path)?.jwt())
             .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
         let mut artifacts = Artifacts::default();
@@ -81,6 +81,6 @@ impl Mint {
 
 const EXAMPLE: &str = "\
 Example:
-  microbus-deploy mint --credentials creds/login.example_nats.creds --nats nats://127.0.0.1:4222 \\
+  microbus-deploy mint --creds creds/login.example_nats.creds --nats nats://127.0.0.1:4222 \\
     --claims '{\"sub\":\"harry\",\"roles\":[\"reader\"]}'
 ";

@@ -210,7 +210,7 @@ fn parse_time(text: &str, now: SystemTime) -> Result<SystemTime, Failure> {
 const EXAMPLE: &str = "\
 Example:
   microbus-deploy revoke creds/leaked.example_nats.creds --probe creds/other.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ struct New {
     keys: PathBuf,
     /// The directory with the credentials of the old account
     #[arg(long, value_name = "DIR")]
-    credentials: PathBuf,
+    from_creds: PathBuf,
     /// Where the credentials of the new account go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -147,8 +147,8 @@ impl New {
 
     /// Reads the credentials of the old account; others in the directory are left alone.
     fn old_credentials(&self) -> Result<Vec<(PathBuf, Jwt)>, Failure> {
-        let mut paths = credential_files(&self.credentials).map_err(|error| {
-            Failure::caused(Exit::Configuration, self.credentials.display(), &error)
+        let mut paths = credential_files(&self.from_creds).map_err(|error| {
+            Failure::caused(Exit::Configuration, self.from_creds.display(), &error)
         })?;
         paths.sort();
         let mut old = Vec::new();
@@ -164,7 +164,7 @@ impl New {
                 Exit::Finding,
                 format!(
                     "{} holds no credentials of {}",
-                    self.credentials.display(),
+                    self.from_creds.display(),
                     self.account
                 ),
             ));
@@ -256,8 +256,8 @@ fn issue_again(
 
 const EXAMPLE: &str = "\
 Example:
-  microbus-deploy rotate-account new A… --keys ops/account2 --credentials creds --out creds2 \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+  microbus-deploy rotate-account new A… --keys ops/account2 --from-creds creds --out creds2 \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
   microbus-deploy rotate-account retire A… --probe creds2/login.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";

@@ -130,9 +130,9 @@ impl Remove {
 const EXAMPLE: &str = "\
 Example:
   microbus-deploy rotate-signing-key add A… --new-key ops/account-sk2.nk --account-jwt ops/account2.jwt \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
   microbus-deploy creds --from-creds creds/login.example_nats.creds --signing-key ops/account-sk2.nk \\
     --account-jwt ops/account2.jwt --out new
   microbus-deploy rotate-signing-key remove A… --key A… --probe new/login.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";

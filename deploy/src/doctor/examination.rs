@@ -229,7 +229,7 @@ impl Examination<'_> {
     /// Looks at the cluster as a user of the system account.
     async fn system(&self, urls: &str) -> (Vec<Finding>, Option<Trusted>) {
         let Some(credentials) = &self.request.system_credentials else {
-            let why = "no credentials of the system account named with --system-credentials";
+            let why = "no credentials of the system account named with --system-creds";
             return (SYSTEM.iter().map(|check| check.skip(why)).collect(), None);
         };
         let mut artifacts = self.artifacts.clone();
@@ -311,11 +311,11 @@ impl Examination<'_> {
         let ordinary = match self.ordinary() {
             Ok(Some(ordinary)) => ordinary,
             Ok(None) => {
-                let why = "no credentials of a service, in a directory or named with --credentials";
+                let why = "no credentials of a service, in a directory or named with --creds";
                 return SERVICE.iter().map(|check| check.skip(why)).collect();
             }
             Err(error) => {
-                let remedy = "name readable credentials with --credentials";
+                let remedy = "name readable credentials with --creds";
                 return SERVICE
                     .iter()
                     .map(|check| check.unknown(error.clone(), remedy))

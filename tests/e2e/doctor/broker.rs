@@ -81,7 +81,7 @@ async fn what_a_server_says_about_itself_is_judged() {
         "service",
         "--nats",
         &server.url(),
-        "--system-credentials",
+        "--system-creds",
         "ops/sys.creds",
         "--only",
         "broker-monitor,broker-limits",

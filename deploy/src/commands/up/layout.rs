@@ -102,8 +102,8 @@ impl Layout {
         let ops = ops.display();
         format!(
             "The bus is up at {url}, in {root}.\n\
-             Mint a token:    microbus-deploy mint --credentials {caller} --nats {url} --claims '{{\"sub\":\"harry\"}}'\n\
-             Cut it off:      microbus-deploy revoke {caller} --nats {url} --system-credentials {ops}/sys.creds \
+             Mint a token:    microbus-deploy mint --creds {caller} --nats {url} --claims '{{\"sub\":\"harry\"}}'\n\
+             Cut it off:      microbus-deploy revoke {caller} --nats {url} --system-creds {ops}/sys.creds \
              --operator-key {ops}/operator-sk.nk --keep {root}/account-jwts\n\
              Logs:            {root}/*/log\n\
              Stop:            Ctrl-C, or SIGTERM to this process\n"
