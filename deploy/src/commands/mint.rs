@@ -1,12 +1,10 @@
 //! `mint`: a token, asked for over the bus as a service would.
 
-use super::as_operator::read_credentials;
-use super::at_broker::block_on;
+use super::at_broker::{artifacts, block_on};
+use super::at_bus::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use clap::{Args, ValueEnum};
-use microbus_bus::Artifacts;
-use microbus_deploy::Jwt;
 use microbus_deploy::broker::service;
 use microbus_token::Issuer;
 use serde_json::Value;
@@ -61,14 +59,8 @@ impl Mint {
     }
 
     async fn mint(&self, claims: &Value) -> Result<String, Failure> {
-        let path = &self.creds;
-        let jwt = Jwt::read(read_credentials(path)?.jwt())
-            .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
-        let mut artifacts = Artifacts::default();
-        artifacts.root_ca.clone_from(&self.ca);
-        let connector = service::connect(&self.nats, &artifacts, path, &jwt)
-            .await
-            .map_err(|error| Failure::caused(Exit::Unreachable, "connecting", &error))?;
+        let artifacts = artifacts(self.ca.as_deref())?;
+        let connector = connect(&self.nats, &artifacts, &self.creds).await?;
         let issuer = match self.issuer {
             Signer::Access => Issuer::Access,
             Signer::Bearer => Issuer::Bearer,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::broker::service::{self, Own};
 use crate::broker::{Server, Session, SessionError, System, SystemError};
+use crate::date::unix;
 use crate::jwt::Jwt;
 use crate::push::Cluster;
 use microbus_bus::{Artifacts, Clock as _, SystemClock};
@@ -19,7 +20,7 @@ use microbus_wire::Plane;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -417,11 +418,6 @@ fn told(error: &SessionError) -> String {
         source = deeper.source();
     }
     told
-}
-
-fn unix(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Checks for which a broker must answer.

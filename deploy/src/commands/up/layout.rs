@@ -7,7 +7,7 @@ use crate::files;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::bootstrap::{Bootstrap, Mode, Plan};
 use microbus_deploy::doctor::Request;
-use microbus_deploy::{Limits, Nkey, NkeyKind, Permissions, Resolver, Target, bearer_key};
+use microbus_deploy::{Limits, NkeyKind, Permissions, Resolver, Target, bearer_key};
 use microbus_wire::{Hostname, Plane};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
@@ -119,8 +119,7 @@ impl Layout {
             |error: &dyn std::error::Error| Failure::caused(Exit::Internal, making(host), error);
         let name = Hostname::parse(host).map_err(|error| internal(&error))?;
         let permissions = self.permissions(&name).map_err(|error| internal(&*error))?;
-        let user = Nkey::from_random(NkeyKind::User, files::random_seed()?)
-            .map_err(|error| internal(&error))?;
+        let user = files::new_key(NkeyKind::User)?;
         let credentials = bootstrap
             .account()
             .issue(host, &user, &permissions, None, SystemClock.wall())
