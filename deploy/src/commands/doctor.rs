@@ -44,8 +44,8 @@ pub(crate) struct Doctor {
     /// Credentials of a user of the system account, for what the servers say about themselves
     #[arg(long, value_name = "FILE")]
     system_creds: Option<PathBuf>,
-    /// The JWT of your operator
-    #[arg(long, value_name = "FILE")]
+    /// The JWT of your operator, to be compared with whom the servers trust
+    #[arg(long, value_name = "FILE", requires = "system_creds")]
     operator_jwt: Option<PathBuf>,
     /// Credentials of an ordinary service, to try what must be refused [default: some of a directory]
     #[arg(long, value_name = "FILE")]
@@ -108,6 +108,10 @@ impl Doctor {
     fn request(self) -> Result<Request, Failure> {
         let plane = self.plane.as_deref().map(Plane::parse).transpose();
         let plane = plane.map_err(|error| Failure::caused(Exit::Usage, "--plane", &error))?;
+        // A wrong path of the operator's own is a typing mistake. Files of the deployment that are not there are findings.
+        for path in [&self.ca, &self.system_creds, &self.operator_jwt] {
+            path.as_deref().map(files::read_text).transpose()?;
+        }
         let mut directories = self.directory;
         if directories.is_empty() {
             directories.push(PathBuf::from("."));

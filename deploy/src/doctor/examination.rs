@@ -235,10 +235,16 @@ impl Examination<'_> {
         };
         let mut artifacts = self.artifacts.clone();
         artifacts.credentials = Some(credentials.clone());
+        let operator = self
+            .request
+            .operator_jwt
+            .iter()
+            .map(|_| &broker_opmode::CHECK);
+        let asked_for: Vec<_> = SYSTEM.into_iter().chain(operator).collect();
         let unknown = |found: String| {
             let remedy =
                 "give credentials of a user of the account that the servers call system_account";
-            SYSTEM
+            asked_for
                 .iter()
                 .map(|check| check.unknown(found.clone(), remedy))
                 .collect()
