@@ -195,8 +195,19 @@ impl AsOperator {
             report.done("not asked for: a probe that others can still connect (--probe)");
             return;
         };
-        let shown = probe.path.display();
-        match self.log_in(&probe.credentials).await {
+        self.prove_login(&probe.path, &probe.credentials, report)
+            .await;
+    }
+
+    /// Proves that the credentials in the file at `path` can connect.
+    pub(crate) async fn prove_login(
+        &self,
+        path: &Path,
+        credentials: &Credentials,
+        report: &mut Report,
+    ) {
+        let shown = path.display();
+        match self.log_in(credentials).await {
             Ok((_, Login::Accepted)) => report.done(format!("proven: {shown} can connect")),
             Ok((_, Login::Refused(reason))) => {
                 report.wrong(format!("{shown} cannot connect: {reason}"));

@@ -12,11 +12,11 @@ use clap::{Args, Subcommand};
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::account_change::{self, EVERYBODY};
 use microbus_deploy::bootstrap::Mode;
-use microbus_deploy::broker::{Login, System};
+use microbus_deploy::broker::System;
 use microbus_deploy::push::Cluster;
 use microbus_deploy::{Credentials, Jwt, Nkey, NkeyKind, Permissions, Signer, date};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Replace an account whose identity key has leaked
@@ -123,7 +123,10 @@ impl New {
             self.out.display()
         ));
         if let Some((name, credentials)) = new.first() {
-            self.prove(name, credentials, report).await;
+            let path = self.out.join(name);
+            self.as_operator
+                .prove_login(&path, credentials, report)
+                .await;
         }
         self.as_operator.prove_probe(&papers, report).await;
         report.done(format!(
@@ -170,19 +173,6 @@ impl New {
         let mark = self.keys.join(UNFINISHED);
         std::fs::remove_file(&mark)
             .map_err(|error| Failure::caused(Exit::Internal, mark.display(), &error))
-    }
-
-    /// Proves that one of the new credentials can connect.
-    async fn prove(&self, name: &OsStr, credentials: &Credentials, report: &mut Report) {
-        let path = self.out.join(name);
-        let shown = path.display();
-        match self.as_operator.log_in(credentials).await {
-            Ok((_, Login::Accepted)) => report.done(format!("proven: {shown} can connect")),
-            Ok((_, Login::Refused(reason))) => {
-                report.wrong(format!("{shown} cannot connect: {reason}"));
-            }
-            Err(error) => report.open(format!("whether {shown} can connect: {error}")),
-        }
     }
 
     /// Reads the users of the old account, with the names of their files.
