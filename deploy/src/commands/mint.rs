@@ -4,9 +4,12 @@ use super::at_broker::{artifacts, block_on};
 use super::at_bus::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::read_user;
 use clap::{Args, ValueEnum};
+use microbus_deploy::Grant;
 use microbus_deploy::broker::service;
 use microbus_token::Issuer;
+use microbus_wire::host::escape_host;
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -59,15 +62,33 @@ impl Mint {
     }
 
     async fn mint(&self, claims: &Value) -> Result<String, Failure> {
-        let artifacts = artifacts(self.ca.as_deref())?;
-        let connector = connect(&self.nats, &artifacts, &self.creds).await?;
         let issuer = match self.issuer {
             Signer::Access => Issuer::Access,
             Signer::Bearer => Issuer::Bearer,
         };
+        let host = issuer.host();
+        // The broker would drop the call without a word to us.
+        let grants = Grant::all_of(&read_user(&self.creds)?);
+        if !grants.iter().any(|grant| grant.mints(&escape_host(host))) {
+            return Err(Failure::new(
+                Exit::Finding,
+                format!(
+                    "{} may not call Mint of {host}; add it to the calls of the service and make its credentials anew, \
+                     with microbus-deploy creds --calls",
+                    self.creds.display()
+                ),
+            ));
+        }
+        let artifacts = artifacts(self.ca.as_deref())?;
+        let connector = connect(&self.nats, &artifacts, &self.creds).await?;
         service::mint(&connector, issuer, claims)
             .await
-            .map_err(|error| Failure::caused(Exit::Finding, issuer.host(), &error))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Finding,
+                    format!("{host}: {error}; microbus-deploy doctor --only issuers-up says whether it runs on this plane"),
+                )
+            })
     }
 }
 

@@ -287,6 +287,17 @@ fn what_is_wrong_with_a_list_of_calls_is_said_once() {
 }
 
 #[test]
+fn who_may_not_mint_is_told_before_the_broker_is_asked() {
+    let desk = Desk::with_accounts();
+    desk.creds("--service http.ingress.core").succeeded();
+    let mint = "mint --nats nats://127.0.0.1:1 --creds creds/http.ingress.core_nats.creds";
+    desk.run(&format!("{mint} --issuer bearer"))
+        .failed(1, &["may not call Mint of bearer.token.core", "--calls"]);
+    desk.run(mint)
+        .failed(69, &["no broker at 127.0.0.1:1", "--nats"]);
+}
+
+#[test]
 fn credentials_end_when_they_should() {
     let desk = Desk::with_accounts();
     desk.creds(&format!("{ISSUERS} --expiration 1h30m"))
