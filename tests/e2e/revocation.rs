@@ -98,6 +98,24 @@ async fn two_revocations_in_a_row_lose_neither() {
 }
 
 #[tokio::test]
+async fn a_server_of_the_list_that_is_away_is_passed_over() {
+    let desk = Desk::open().await;
+    let file = desk.issue_plain("some.example", "creds");
+    let servers = format!("nats://127.0.0.1:1,{}", desk.url());
+    let revoke = ["revoke", "creds/some.example_nats.creds", "--nats"];
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    let system = ["--system-creds", "ops/sys.creds"];
+    desk.run(&[&revoke[..], &[&servers], &operator, &system].concat())
+        .succeeded()
+        .said("proven: it cannot come back");
+    assert!(
+        connect(&desk, 0, "some.example", &text(&file))
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
 async fn an_operator_that_the_broker_does_not_trust_is_caught_before_sending() {
     let desk = Desk::open().await;
     let file = desk.issue_plain("some.example", "creds");
