@@ -252,6 +252,17 @@ async fn a_broker_that_keeps_no_accounts_is_changed_until_its_next_start_and_the
     .said("proven: it cannot come back")
     .said("resolver_preload")
     .said("SIGHUP");
+    // Such a broker serves accounts of connected clients, and takes no new one.
+    let other = text(&desk.issue_plain("other.example", "creds"));
+    let _connected = connect(&desk, 0, "other.example", &other).await.unwrap();
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let new = ["rotate-account", "new", &account, "--keys", "account2"];
+    let credentials = ["--from-creds", "creds", "--out", "creds2"];
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    desk.run_at_broker(&[&new[..], &credentials, &operator].concat())
+        .ended(1)
+        .said("WRONG: 0 of 1 servers use what was sent")
+        .said("next, once nothing is WRONG: deploy them all at once");
     assert!(
         connect(&desk, 0, "some.example", &text(&file))
             .await

@@ -56,6 +56,16 @@ impl Report {
         self.open = true;
     }
 
+    /// Adds what the operator does then.
+    pub(crate) fn next(&mut self, line: impl Into<String>) {
+        let when = if self.wrong {
+            "next, once nothing is WRONG"
+        } else {
+            "next"
+        };
+        self.lines.push(format!("{when}: {}", line.into()));
+    }
+
     /// Prints the lines, and returns how the command ends: with `done`'s failure if it has one, which takes nothing back
     /// of what the lines say.
     ///

@@ -129,8 +129,8 @@ impl New {
                 .await;
         }
         self.as_operator.prove_probe(&papers, report).await;
-        report.done(format!(
-            "next: deploy them all at once; then microbus-deploy rotate-account retire {}",
+        report.next(format!(
+            "deploy them all at once; then microbus-deploy rotate-account retire {}",
             self.account
         ));
         Ok(())

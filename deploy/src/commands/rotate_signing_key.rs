@@ -101,8 +101,8 @@ impl Add {
         let (new_key, account_jwt) = (self.new_key.display(), self.account_jwt.display());
         report.done(format!("added: {key}, whose seed is in {new_key}"));
         self.as_operator.prove_probe(&papers, report).await;
-        report.done(format!(
-            "next: microbus-deploy creds --from-creds creds --signing-key {new_key} --account-jwt {account_jwt} --out new; \
+        report.next(format!(
+            "microbus-deploy creds --from-creds creds --signing-key {new_key} --account-jwt {account_jwt} --out new; \
              deploy them; microbus-deploy rotate-signing-key remove"
         ));
         Ok(())
