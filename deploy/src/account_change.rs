@@ -3,11 +3,12 @@
 //! Members that this crate does not know stay as they were read. Source: spec: deploy 6.1, 6.2.
 
 use crate::claims::{self, ClaimsError};
+use crate::date::unix;
 use crate::jwt::{Jwt, JwtError};
 use crate::nkey::{Nkey, NkeyKind};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use thiserror::Error;
 
 /// The JWT of an account as the broker serves it, open for changes.
@@ -107,7 +108,9 @@ impl AccountChange {
         let before = keys.len();
         keys.retain(|listed| key_of(listed) != Some(key));
         if keys.len() == before {
+            let listed: Vec<_> = keys.iter().filter_map(key_of).collect();
             return Err(ChangeError::NotListed {
+                listed: listed.join(", "),
                 key: key.to_owned(),
             });
         }
@@ -281,10 +284,12 @@ pub enum ChangeError {
         until: i64,
     },
     /// A key that is not in the account.
-    #[error("{key} is not among the signing keys of the account; inspect the JWT that is served")]
+    #[error("{key} is not among the signing keys of the account, which are: {listed}")]
     NotListed {
         /// The key.
         key: String,
+        /// Those that are.
+        listed: String,
     },
     /// The clock of this machine is behind the JWT that is served.
     #[error(
@@ -325,11 +330,6 @@ pub enum ChangeError {
 /// Returns the key of an entry of `signing_keys`: plain, or with the scope of its users.
 fn key_of(entry: &Value) -> Option<&str> {
     entry.as_str().or_else(|| entry.get("key")?.as_str())
-}
-
-fn unix(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 const REVOCATIONS: &str = "revocations";

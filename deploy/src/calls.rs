@@ -87,7 +87,7 @@ impl Calls {
 #[derive(Debug, Error)]
 pub enum CallsError {
     /// No YAML of this shape.
-    #[error("not a list of calls: {0}")]
+    #[error("not a list of calls")]
     Yaml(#[from] serde_yaml::Error),
     /// An entry that says too little or too much.
     #[error(

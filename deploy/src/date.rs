@@ -32,6 +32,12 @@ pub fn unix(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// Returns the moment of a Unix time; 1970 for one before that.
+#[must_use]
+pub fn moment(seconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+}
+
 /// Returns the length of a span without its sign, in its two largest units: `3 d 4 h`, `2 min 5 s`, `0 s`.
 #[must_use]
 pub fn span(seconds: i64) -> String {

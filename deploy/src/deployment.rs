@@ -3,8 +3,8 @@
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
-use microbus_deploy::Credentials;
 use microbus_deploy::audit::Deployed;
+use microbus_deploy::{Credentials, Jwt};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,33 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Deployed>, Failure> {
         paths.push(path.to_owned());
     }
     paths.iter().map(|path| deployed(path)).collect()
+}
+
+/// As [`read`], where there must be something.
+///
+/// # Errors
+/// [`Failure`] as that of [`read`], or when there is no file.
+pub(crate) fn read_some(path: &Path) -> Result<Vec<Deployed>, Failure> {
+    let files = read(path)?;
+    if files.is_empty() {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!("{} has no .creds file in it", path.display()),
+        ));
+    }
+    Ok(files)
+}
+
+/// Returns the user that a file is of.
+///
+/// # Errors
+/// [`Failure`] when it holds no credentials.
+pub(crate) fn user(file: &Deployed) -> Result<Jwt, Failure> {
+    let credentials = file.credentials.as_ref();
+    let jwt = credentials
+        .map(Credentials::jwt)
+        .map_err(|error| Failure::caused(Exit::Configuration, &file.path, error))?;
+    Jwt::read(jwt).map_err(|error| Failure::caused(Exit::Configuration, &file.path, &error))
 }
 
 fn collect(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {

@@ -3,11 +3,12 @@
 use crate::exit::Exit;
 use crate::failure::Failure;
 use microbus_deploy::bootstrap::{KeptFile, Mode};
-use microbus_deploy::{Nkey, NkeyKind};
+use microbus_deploy::{Credentials, Jwt, Nkey, NkeyKind};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 /// Makes `directory`, which must not be there or be empty, with `files` in it. Others may not look into it.
@@ -45,11 +46,17 @@ pub(crate) fn write_new_directory(directory: &Path, files: &[KeptFile]) -> Resul
 /// # Errors
 /// [`Failure`] when it cannot be made.
 pub(crate) fn make_private_directory(directory: &Path) -> Result<(), Failure> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|error| unwritable(directory, "making", &error))
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let make = || {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)?;
+        File::open(above(directory))?.sync_all()
+    };
+    make().map_err(|error| unwritable(directory, "making", &error))
 }
 
 /// Replaces the file at `path`, or makes it: readers see the old content or the new one, after a power failure too.
@@ -58,37 +65,96 @@ pub(crate) fn make_private_directory(directory: &Path) -> Result<(), Failure> {
 /// [`Failure`] when it cannot be written, or when something else than a file is there: a symbolic link would say where
 /// a secret goes.
 pub(crate) fn write_whole(path: &Path, content: &[u8], mode: Mode) -> Result<(), Failure> {
-    match fs::symlink_metadata(path) {
-        Ok(there) if !there.is_file() => {
-            return Err(Failure::new(
-                Exit::Finding,
-                format!(
-                    "{} is no plain file; a secret is not written through a link, remove it first",
-                    path.display()
-                ),
-            ));
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(unwritable(path, "looking at", &error));
-        }
-        Ok(_) | Err(_) => {}
-    }
+    refuse_unless_plain(path)?;
     let write = || {
-        let directory = path
-            .parent()
-            .filter(|directory| !directory.as_os_str().is_empty());
-        let directory = directory.unwrap_or_else(|| Path::new("."));
-        // Made with mode 0600 under a name that was free.
-        let mut draft = tempfile::NamedTempFile::new_in(directory)?;
-        draft.write_all(content)?;
-        draft
-            .as_file()
-            .set_permissions(Permissions::from_mode(mode.bits()))?;
-        draft.as_file().sync_all()?;
+        let draft = draft(path, content, mode)?;
         draft.persist(path)?;
-        File::open(directory)?.sync_all()
+        File::open(above(path))?.sync_all()
     };
     write().map_err(|error: std::io::Error| unwritable(path, "writing", &error))
+}
+
+/// Writes a file if nothing is at `path` yet, whole or not at all; returns whether it did.
+///
+/// # Errors
+/// [`Failure`] when it cannot be written.
+pub(crate) fn write_new(path: &Path, content: &[u8], mode: Mode) -> Result<bool, Failure> {
+    let write = || {
+        match draft(path, content, mode)?.persist_noclobber(path) {
+            Ok(_) => {}
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        File::open(above(path))?.sync_all()?;
+        Ok(true)
+    };
+    write().map_err(|error: std::io::Error| unwritable(path, "writing", &error))
+}
+
+/// Gives the file at `from` the name `to`, where nothing must be.
+///
+/// # Errors
+/// [`Failure`] when something is there, or it cannot be renamed.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<(), Failure> {
+    refuse_if_there(to)?;
+    let rename = || {
+        fs::rename(from, to)?;
+        File::open(above(to))?.sync_all()
+    };
+    rename().map_err(|error| unwritable(to, "writing", &error))
+}
+
+/// Refuses to go on where something is at `path` that a key would replace.
+///
+/// # Errors
+/// [`Failure`] when there is.
+pub(crate) fn refuse_if_there(path: &Path) -> Result<(), Failure> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Finding,
+        format!(
+            "{} is there already; keys are never overwritten, name another file",
+            path.display()
+        ),
+    ))
+}
+
+/// Refuses to write through a link, or into what is no file.
+fn refuse_unless_plain(path: &Path) -> Result<(), Failure> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => Err(Failure::new(
+            Exit::Finding,
+            format!(
+                "{} is no plain file; a secret is not written through a link, remove it first",
+                path.display()
+            ),
+        )),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(unwritable(path, "looking at", &error))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes what is to become the file at `path` beside it, down to the disk.
+fn draft(path: &Path, content: &[u8], mode: Mode) -> std::io::Result<NamedTempFile> {
+    // Made with mode 0600 under a name that was free.
+    let mut draft = NamedTempFile::new_in(above(path))?;
+    draft.write_all(content)?;
+    draft
+        .as_file()
+        .set_permissions(Permissions::from_mode(mode.bits()))?;
+    draft.as_file().sync_all()?;
+    Ok(draft)
+}
+
+/// Returns the directory that `path` is in.
+fn above(path: &Path) -> &Path {
+    let directory = path.parent();
+    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+    directory.unwrap_or_else(|| Path::new("."))
 }
 
 /// Writes the seed of a new key to a file of mode 0600, which must not be there.
@@ -96,19 +162,13 @@ pub(crate) fn write_whole(path: &Path, content: &[u8], mode: Mode) -> Result<(),
 /// # Errors
 /// [`Failure`] when something is there already, or it cannot be written.
 pub(crate) fn write_new_seed(path: &Path, key: &Nkey) -> Result<(), Failure> {
-    if fs::symlink_metadata(path).is_ok() {
-        return Err(Failure::new(
-            Exit::Finding,
-            format!(
-                "{} is there already; keys are never overwritten, name another file",
-                path.display()
-            ),
-        ));
-    }
     let seed = key
         .expose_seed()
         .map_err(|error| Failure::caused(Exit::Internal, "taking the seed", &error))?;
-    write_whole(path, seed.as_bytes(), Mode::Secret)
+    if write_new(path, seed.as_bytes(), Mode::Secret)? {
+        return Ok(());
+    }
+    refuse_if_there(path)
 }
 
 /// Reads a file that is given on the command line, or standard input where `path` is `-`.
@@ -134,12 +194,31 @@ pub(crate) fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
 /// # Errors
 /// [`Failure`] when others may read it, or it is no such seed.
 pub(crate) fn read_seed(path: &Path, kind: NkeyKind) -> Result<Nkey, Failure> {
-    refuse_if_open(path)?;
     let seed = read_text(path)?;
-    Nkey::from_seed(kind, &seed).map_err(|error| {
+    let key = Nkey::from_seed(kind, &seed).map_err(|error| {
         let reading = format!("the seed in {}", path.display());
         Failure::caused(Exit::Configuration, reading, &error)
-    })
+    })?;
+    refuse_if_open(path)?;
+    Ok(key)
+}
+
+/// Reads a `.creds` file.
+///
+/// # Errors
+/// [`Failure`] when it is none.
+pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, Failure> {
+    Credentials::parse(&read_text(path)?)
+        .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
+}
+
+/// Reads the JWT of a `.creds` file.
+///
+/// # Errors
+/// [`Failure`] when it is none.
+pub(crate) fn read_user(path: &Path) -> Result<Jwt, Failure> {
+    Jwt::read(read_credentials(path)?.jwt())
+        .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
 }
 
 /// Returns the permission bits for group and others of the file at `path`, 0 for standard input.
@@ -160,6 +239,15 @@ fn refuse_if_open(path: &Path) -> Result<(), Failure> {
         )),
         Ok(_) | Err(_) => Ok(()),
     }
+}
+
+/// Makes a new key.
+///
+/// # Errors
+/// As [`random_seed`].
+pub(crate) fn new_key(kind: NkeyKind) -> Result<Nkey, Failure> {
+    Nkey::from_random(kind, random_seed()?)
+        .map_err(|error| Failure::caused(Exit::Internal, "making a key", &error))
 }
 
 /// Returns 32 bytes from the operating system's generator.
@@ -186,9 +274,27 @@ pub(crate) fn absolute(path: &Path) -> Result<String, Failure> {
         .map_err(|_| Failure::new(Exit::Usage, "a path is not UTF-8; rename it"))
 }
 
+/// Says why nothing can be written at `path`: what was named is wrong, or the machine failed us.
 fn unwritable(path: &Path, doing: &str, error: &std::io::Error) -> Failure {
-    Failure::caused(Exit::Internal, format!("{doing} {}", path.display()), error)
+    let doing = format!("{doing} {}", path.display());
+    let misnamed = MISNAMED.iter().find(|(kind, _)| *kind == error.kind());
+    match misnamed {
+        Some((_, why)) => Failure::new(Exit::Configuration, format!("{doing}: {why}")),
+        None => Failure::caused(Exit::Internal, doing, error),
+    }
 }
+
+/// What is wrong with a place that was named, by what the operating system says.
+const MISNAMED: [(ErrorKind, &str); 5] = [
+    (ErrorKind::NotFound, NO_DIRECTORY),
+    (ErrorKind::PermissionDenied, NOT_PERMITTED),
+    (ErrorKind::ReadOnlyFilesystem, NOT_PERMITTED),
+    (ErrorKind::AlreadyExists, FILE_IN_THE_WAY),
+    (ErrorKind::NotADirectory, FILE_IN_THE_WAY),
+];
+const NO_DIRECTORY: &str = "the directory that it belongs into is not there; make it first";
+const NOT_PERMITTED: &str = "not permitted here; name a directory that you may write to";
+const FILE_IN_THE_WAY: &str = "a file is where a directory is needed; name another place";
 
 #[cfg(test)]
 mod tests {
@@ -208,6 +314,47 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(mode_of(&path), 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_must_be_new_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("a.nk"), folder.path().join("b.nk"));
+        assert!(write_new(&path, b"first", Mode::Secret).unwrap());
+        assert!(!write_new(&path, b"second", Mode::Secret).unwrap());
+        let key = Nkey::from_random(NkeyKind::Account, [1; 32]).unwrap();
+        assert_eq!(
+            write_new_seed(&path, &key).unwrap_err().exit(),
+            Exit::Finding
+        );
+        write_new_seed(&other, &key).unwrap();
+        assert_eq!(mode_of(&other), 0o600);
+        assert_eq!(rename_new(&other, &path).unwrap_err().exit(), Exit::Finding);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no drafts");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_the_operators_to_mend() {
+        let folder = tempfile::Builder::new().prefix("desk").tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (failure, part) in [
+            (make_private_directory(&file), "a file is where"),
+            (
+                write_whole(&folder.path().join("none/a"), b"", Mode::Public),
+                "make it first",
+            ),
+            (
+                write_whole(&file.join("a"), b"", Mode::Public),
+                "a file is where",
+            ),
+        ] {
+            let failure = failure.unwrap_err();
+            assert_eq!(failure.exit(), Exit::Configuration, "{failure}");
+            assert!(failure.to_string().contains(part), "{failure}");
+            assert!(!failure.to_string().contains(".tmp"), "{failure}");
+        }
     }
 
     #[test]

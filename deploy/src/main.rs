@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod files;
 mod output;
+mod pending_seed;
 
 use clap::Parser;
 use commands::Command;
@@ -32,10 +33,7 @@ struct Arguments {
 fn main() -> ExitCode {
     if let Err(error) = microbus_service::forbid_dumps() {
         // It goes on: seeds are no safer in a tool that the operator replaces by another one.
-        drop(writeln!(
-            std::io::stderr(),
-            "microbus-deploy: warning: a crash may write seeds to disk: {error}"
-        ));
+        output::warn(&format!("a crash may write seeds to disk: {error}"));
     }
     match Arguments::parse().command.run() {
         Ok(exit) => exit.into(),

@@ -132,7 +132,7 @@ impl Manifest {
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// No YAML of this shape.
-    #[error("not a manifest: {0}")]
+    #[error("not a manifest")]
     Yaml(#[from] serde_yaml::Error),
     /// `general.hostname` is no host name.
     #[error("the hostname {host:?}")]

@@ -99,12 +99,32 @@ impl NkeyKind {
             .find(|known| known.in_library() == kind)
     }
 
+    /// Returns the letters that a seed begins with.
+    #[must_use]
+    pub fn seed_prefix(self) -> &'static str {
+        match self {
+            Self::Operator => "SO",
+            Self::Account => "SA",
+            Self::User => "SU",
+        }
+    }
+
     fn in_library(self) -> KeyPairType {
         match self {
             Self::Operator => KeyPairType::Operator,
             Self::Account => KeyPairType::Account,
             Self::User => KeyPairType::User,
         }
+    }
+}
+
+impl fmt::Display for NkeyKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Operator => "an operator",
+            Self::Account => "an account",
+            Self::User => "a user",
+        })
     }
 }
 
@@ -115,7 +135,7 @@ pub enum NkeyError {
     #[error("not a seed; a seed is 58 characters that start with SO, SA or SU")]
     Seed,
     /// A seed, but of another kind of identity.
-    #[error("this key belongs to another kind of identity; give the {wanted:?} one")]
+    #[error("the key of somebody else than {wanted}, whose seed begins with {}", .wanted.seed_prefix())]
     Kind {
         /// The kind that the place asked for.
         wanted: NkeyKind,

@@ -15,6 +15,15 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::caused(Exit::Internal, "writing to standard output", &error))
 }
 
+/// Tells the operator of something that is not refused.
+pub(crate) fn warn(text: &str) {
+    // Without a standard error there is nobody to warn.
+    drop(writeln!(
+        std::io::stderr(),
+        "microbus-deploy: warning: {text}"
+    ));
+}
+
 /// Writes `value` to standard output as indented JSON.
 ///
 /// # Errors

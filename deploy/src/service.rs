@@ -74,7 +74,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::Undeclared`] when it calls or hears something of which nobody said what it is,
-    /// [`ServiceError::Unknown`] when a declared endpoint is in no manifest; else an error of its description.
+    /// [`ServiceError::Unknown`] or [`ServiceError::NotOffered`] when a declared endpoint is in no manifest; else an error of its description.
     pub fn permissions(
         &self,
         plane: &Plane,
@@ -202,6 +202,16 @@ pub enum ServiceError {
         /// The endpoint or event.
         name: String,
     },
+    /// An endpoint or event that the manifest of its host does not have.
+    #[error("{host} has no {name}, but {offered}; write one of them, or method and route")]
+    NotOffered {
+        /// The host.
+        host: String,
+        /// The endpoint or event.
+        name: String,
+        /// Those that it has.
+        offered: String,
+    },
     /// Neither manifest nor calls name the service.
     #[error("the calls do not say whose they are; add hostname")]
     NoHost,
@@ -241,19 +251,27 @@ fn find(
         Declared::Named { host, name } => (*host, *name),
     };
     let wanted = Hostname::parse(host)?;
+    let mut offered = Vec::new();
     for manifest in known {
         if manifest.host()? != wanted {
             continue;
         }
-        let found = features(manifest)?.into_iter();
-        let mut found = found.filter(|(feature, _)| *feature == name);
-        if let Some((_, endpoint)) = found.next() {
-            return Ok(endpoint);
+        for (feature, endpoint) in features(manifest)? {
+            if feature == name {
+                return Ok(endpoint);
+            }
+            offered.push(feature.to_owned());
         }
     }
-    Err(ServiceError::Unknown {
-        host: host.to_owned(),
-        name: name.to_owned(),
+    let (host, name) = (host.to_owned(), name.to_owned());
+    Err(if offered.is_empty() {
+        ServiceError::Unknown { host, name }
+    } else {
+        ServiceError::NotOffered {
+            host,
+            name,
+            offered: offered.join(", "),
+        }
     })
 }
 

@@ -18,10 +18,28 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Returns the verbs that the help lists.
-fn verbs() -> Vec<String> {
-    let help = text(&microbus_deploy(&["--help"]).stdout);
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
+/// Returns the verbs that the help lists, and after each its steps: `audit-log`, then `audit-log verify`.
+fn verbs() -> Vec<Vec<String>> {
+    let mut verbs = Vec::new();
+    for verb in listed(&[]) {
+        let verb = vec![verb];
+        let steps = listed(&verb);
+        let steps = steps
+            .into_iter()
+            .map(|step| [verb.clone(), vec![step]].concat());
+        let steps: Vec<_> = steps.collect();
+        verbs.push(verb);
+        verbs.extend(steps);
+    }
+    verbs
+}
+
+/// Returns the commands that the help of a verb lists, if any.
+fn listed(verb: &[String]) -> Vec<String> {
+    let help = help(verb);
+    let Some((_, commands)) = help.split_once("Commands:\n") else {
+        return Vec::new();
+    };
     let (commands, _) = commands.split_once("\n\n").unwrap();
     let listed = commands.lines().filter(|line| !line.starts_with("   "));
     listed
@@ -31,16 +49,26 @@ fn verbs() -> Vec<String> {
         .collect()
 }
 
+fn help(verb: &[String]) -> String {
+    let mut arguments: Vec<_> = verb.iter().map(String::as_str).collect();
+    arguments.push("--help");
+    let help = microbus_deploy(&arguments);
+    assert!(help.status.success(), "{verb:?}");
+    text(&help.stdout)
+}
+
 #[test]
 fn each_verb_explains_itself() {
     let verbs = verbs();
-    assert!(verbs.contains(&"completions".to_owned()), "{verbs:?}");
+    assert!(verbs.contains(&vec!["completions".to_owned()]), "{verbs:?}");
     for verb in verbs {
-        let help = microbus_deploy(&[&verb, "--help"]);
-        assert!(help.status.success(), "{verb}");
-        let help = text(&help.stdout);
-        assert!(help.contains("Usage: microbus-deploy"), "{verb}: {help}");
-        assert!(help.contains("Example"), "{verb} shows no example: {help}");
+        let help = help(&verb);
+        assert!(help.contains("Usage: microbus-deploy"), "{verb:?}: {help}");
+        let steps = help.contains("Commands:\n");
+        assert!(
+            help.contains("Example") || steps,
+            "{verb:?} shows no example: {help}"
+        );
     }
 }
 
@@ -49,12 +77,13 @@ fn each_verb_explains_itself() {
 fn the_help_of_each_verb_is_its_golden() {
     let goldens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
     for verb in verbs() {
-        let golden = goldens.join(format!("{verb}.txt"));
-        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
-        let help = text(&microbus_deploy(&[&verb, "--help"]).stdout);
+        let (verb, file) = (verb.clone(), verb.join("-"));
+        let expected = std::fs::read_to_string(goldens.join(format!("{file}.txt")));
+        let help = help(&verb);
         assert!(
-            help == expected,
-            "if this is meant: microbus-deploy {verb} --help > deploy/tests/help/{verb}.txt\n{help}"
+            help == expected.unwrap_or_default(),
+            "if this is meant: microbus-deploy {} --help > deploy/tests/help/{file}.txt\n{help}",
+            verb.join(" ")
         );
     }
 }
@@ -66,17 +95,19 @@ fn each_verb_has_a_manual_page_and_is_completed() {
     assert!(written.status.success(), "{}", text(&written.stderr));
     let completions = text(&microbus_deploy(&["completions", "bash"]).stdout);
     for verb in verbs() {
-        let page = folder.path().join(format!("microbus-deploy-{verb}.1"));
-        let page = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{verb} has no page"));
+        let name = verb.join("-");
+        let page = folder.path().join(format!("microbus-deploy-{name}.1"));
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{name} has no page"));
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
-        assert!(completions.contains(&verb), "{verb} is not completed");
+        let completed = verb.iter().all(|word| completions.contains(word));
+        assert!(completed, "{name} is not completed");
     }
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_named() {
     let refused = microbus_deploy(&["man", "/no/such/directory"]);
-    assert_eq!(refused.status.code(), Some(70));
+    assert_eq!(refused.status.code(), Some(78));
     let said = text(&refused.stderr);
     assert!(said.contains("/no/such/directory"), "{said}");
 }

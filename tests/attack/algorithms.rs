@@ -13,58 +13,64 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
     cases
 }
 
-/// The public key, in any form that somebody publishes, as the secret of an HMAC.
+/// The public key as the secret of an HMAC.
 fn hmacs(forger: &Forger) -> Vec<Case> {
     let public = forger.key.verifying_key().as_bytes();
-    let der = [&DER_PREFIX[..], public].concat();
-    let pem = format!(
-        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-        STANDARD.encode(&der)
-    );
+    let hexadecimal: String = public.iter().map(|byte| format!("{byte:02x}")).collect();
     let jwk = microbus_token::Jwk::of(&forger.key).to_json();
-    let secrets: [(&str, Vec<u8>); 9] = [
+    let der = [&DER_PREFIX[..], public].concat();
+    let mut secrets = published(der, &jwk, forger.kid());
+    secrets.extend([
         ("raw key", public.to_vec()),
-        (
-            "hexadecimal key",
-            public
-                .iter()
-                .flat_map(|byte| format!("{byte:02x}").into_bytes())
-                .collect(),
-        ),
+        ("hexadecimal key", hexadecimal.into_bytes()),
         ("base64url key", encode(public).into_bytes()),
         ("base64 key", STANDARD.encode(public).into_bytes()),
+    ]);
+    let header = |alg: &str| forger.header_with(&format!(r#""alg":"{alg}","typ":"JWT""#));
+    keyed(header, &forger.payload(), &secrets)
+        .into_iter()
+        .map(|(what, token)| forger.case("algorithms", what, token, "alg"))
+        .collect()
+}
+
+/// A public key, in any form that somebody publishes, and what else everybody knows.
+pub(crate) fn published(der: Vec<u8>, jwk: &str, kid: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let encoded = STANDARD.encode(&der);
+    let lines: Vec<_> = encoded.as_bytes().chunks(64).collect();
+    let lines = String::from_utf8(lines.join(&b'\n')).unwrap();
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n");
+    vec![
         ("DER key", der),
         ("PEM key", pem.clone().into_bytes()),
-        (
-            "PEM key without its last line break",
-            pem.trim_end().as_bytes().to_vec(),
-        ),
-        ("JWK", jwk.clone().into_bytes()),
+        ("PEM key without its last line break", pem.trim_end().into()),
+        ("PEM key with CRLF", pem.replace('\n', "\r\n").into_bytes()),
+        ("JWK", jwk.into()),
         ("JWK Set", format!(r#"{{"keys":[{jwk}]}}"#).into_bytes()),
-    ];
-    let mut cases = Vec::new();
+        ("key ID", kid.into()),
+        ("empty key", Vec::new()),
+    ]
+}
+
+/// Tokens whose signature is an HMAC with one of these secrets; `header` is one of an algorithm.
+pub(crate) fn keyed(
+    header: impl Fn(&str) -> String,
+    payload: &str,
+    secrets: &[(&'static str, Vec<u8>)],
+) -> Vec<(String, String)> {
+    let mut tokens = Vec::new();
     for (alg, algorithm) in [
         ("HS256", hmac::HMAC_SHA256),
         ("HS384", hmac::HMAC_SHA384),
         ("HS512", hmac::HMAC_SHA512),
     ] {
-        for (what, secret) in secrets
-            .iter()
-            .chain([&("empty key", Vec::new()), &("key ID", forger.kid().into())])
-        {
-            let header = forger.header_with(&format!(r#""alg":"{alg}","typ":"JWT""#));
-            let input = format!("{}.{}", encode(header), encode(forger.payload()));
+        for (what, secret) in secrets {
+            let input = format!("{}.{}", encode(header(alg)), encode(payload));
             let tag = hmac::sign(&hmac::Key::new(algorithm, secret), input.as_bytes());
             let token = format!("{input}.{}", encode(tag.as_ref()));
-            cases.push(forger.case(
-                "algorithms",
-                format!("{alg} keyed with the {what}"),
-                token,
-                "alg",
-            ));
+            tokens.push((format!("{alg} keyed with the {what}"), token));
         }
     }
-    cases
+    tokens
 }
 
 /// Registered algorithms, with a signature of their length.

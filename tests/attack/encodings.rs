@@ -11,60 +11,14 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
     let mut add = |what: String, token: String, reason| {
         cases.push(forger.case("encodings", what, token, reason));
     };
+    for (what, token, reason) in broken(&parts, "signature_length") {
+        add(what, token, reason);
+    }
     let with = |at: usize, part: String| {
         let mut parts = parts.clone();
         parts[at] = part;
         parts.join(".")
     };
-    for (at, name) in ["header", "payload", "signature"].into_iter().enumerate() {
-        let part = &parts[at];
-        let middle = part.len() / 2;
-        for (what, inserted) in [
-            ("a blank", " "),
-            ("a line break", "\n"),
-            ("a carriage return", "\r\n"),
-            ("a tab", "\t"),
-            ("NUL", "\0"),
-            ("a plus", "+"),
-            ("a slash", "/"),
-            ("an equals sign", "="),
-            ("a percent escape", "%41"),
-            ("a comma", ","),
-            ("an umlaut", "ä"),
-            ("a fullwidth A", "Ａ"),
-            ("a zero-width space", "\u{200b}"),
-            ("a tilde", "~"),
-            ("a quote", "\""),
-            ("DEL", "\u{7f}"),
-            ("a backslash", "\\"),
-            ("a byte order mark", "\u{feff}"),
-        ] {
-            for (place, index) in [("ahead of", 0), ("inside", middle), ("behind", part.len())] {
-                let mut changed = part.clone();
-                changed.insert_str(index, inserted);
-                add(
-                    format!("{what} {place} the {name}"),
-                    with(at, changed),
-                    "encoding",
-                );
-            }
-        }
-        for count in [1, 2, 3, 4] {
-            let padded = format!("{part}{}", "=".repeat(count));
-            add(
-                format!("{count} of padding behind the {name}"),
-                with(at, padded),
-                "encoding",
-            );
-        }
-        // A rest of one character encodes nothing: a multiple of four and one more.
-        let whole = part.len() / 4 * 4;
-        add(
-            format!("the {name} ends in a rest of one"),
-            with(at, format!("{}A", &part[..whole])),
-            "encoding",
-        );
-    }
     // Bits behind the last byte must be zero: 86 characters carry four of them, and others by their length.
     let signature = &parts[2];
     for last in "BCDEFGHIJKLMNOPRSTUVWXYZabcdefhijklmnopqrstuvxyz0123456789-_".chars() {
@@ -93,22 +47,103 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
             );
         }
     }
-    // The same bytes in the other alphabet, chosen so that it shows.
-    let text = forger.payload_with(r#""sub":"???>>>~~~ÿÿÿ""#);
-    for (what, encoded) in [
-        ("base64", STANDARD_NO_PAD.encode(&text)),
-        ("padded base64", STANDARD.encode(format!("{text} "))),
-        ("padded base64url", URL_SAFE.encode(format!("{text}  "))),
-    ] {
-        let (alphabet, padded) = (encoded.contains(['+', '/']), encoded.ends_with('='));
-        assert!(alphabet || padded, "{what} looks like base64url");
-        let input = format!("{}.{encoded}", parts[0]);
+    for (what, payload) in in_other_alphabets(&forger.payload_with(TELLTALE)) {
+        let input = format!("{}.{payload}", parts[0]);
         let token = format!("{input}.{}", encode(forger.key.sign(input.as_bytes())));
         add(format!("a payload in {what}, signed so"), token, "encoding");
     }
-    let [header, payload, signature] = &parts;
-    let good = parts.join(".");
     for (what, token, reason) in [
+        ("8 KiB and a byte", "a".repeat(8 * 1024 + 1), "too_large"),
+        ("8 KiB of one letter", "a".repeat(8 * 1024), "segments"),
+        ("64 MiB", "a".repeat(64 << 20), "too_large"),
+        (
+            "a good token grown too large",
+            forger.signed(
+                forger.header(),
+                forger.payload_with(&format!(r#""x":"{}""#, "x".repeat(8_192))),
+            ),
+            "too_large",
+        ),
+    ] {
+        add(what.to_owned(), token, reason);
+    }
+    cases
+}
+
+/// Texts made of the parts of a good token that are none any more. `unsigned` is the code for a token whose signature is
+/// empty.
+pub(crate) fn broken(
+    parts: &[String; 3],
+    unsigned: &'static str,
+) -> Vec<(String, String, &'static str)> {
+    let mut broken = broken_parts(parts);
+    broken.extend(broken_texts(parts, unsigned));
+    broken
+}
+
+/// One part or another is no base64url.
+fn broken_parts(parts: &[String; 3]) -> Vec<(String, String, &'static str)> {
+    let mut broken = Vec::new();
+    let with = |at: usize, part: String| {
+        let mut parts = parts.clone();
+        parts[at] = part;
+        parts.join(".")
+    };
+    let mut add = |what: String, token: String| broken.push((what, token, "encoding"));
+    for (at, name) in ["header", "payload", "signature"].into_iter().enumerate() {
+        let part = &parts[at];
+        let middle = part.len() / 2;
+        for (what, inserted) in [
+            ("a blank", " "),
+            ("a line break", "\n"),
+            ("a carriage return", "\r\n"),
+            ("a tab", "\t"),
+            ("NUL", "\0"),
+            ("a plus", "+"),
+            ("a slash", "/"),
+            ("an equals sign", "="),
+            ("a percent escape", "%41"),
+            ("a comma", ","),
+            ("an umlaut", "ä"),
+            ("a fullwidth A", "Ａ"),
+            ("a zero-width space", "\u{200b}"),
+            ("a tilde", "~"),
+            ("a quote", "\""),
+            ("DEL", "\u{7f}"),
+            ("a backslash", "\\"),
+            ("a byte order mark", "\u{feff}"),
+        ] {
+            for (place, index) in [("ahead of", 0), ("inside", middle), ("behind", part.len())] {
+                let mut changed = part.clone();
+                changed.insert_str(index, inserted);
+                add(format!("{what} {place} the {name}"), with(at, changed));
+            }
+        }
+        for count in [1, 2, 3, 4] {
+            let padded = format!("{part}{}", "=".repeat(count));
+            add(
+                format!("{count} of padding behind the {name}"),
+                with(at, padded),
+            );
+        }
+        // A rest of one character encodes nothing: a multiple of four and one more.
+        let whole = part.len() / 4 * 4;
+        add(
+            format!("the {name} ends in a rest of one"),
+            with(at, format!("{}A", &part[..whole])),
+        );
+    }
+    broken
+}
+
+/// The parts are not three.
+fn broken_texts(
+    parts: &[String; 3],
+    unsigned: &'static str,
+) -> Vec<(String, String, &'static str)> {
+    let [header, payload, signature] = parts;
+    let good = parts.join(".");
+    let texts = [
         ("nothing", String::new(), "segments"),
         ("one part", header.clone(), "segments"),
         ("one dot", ".".into(), "segments"),
@@ -124,11 +159,7 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
         ("a million dots", ".".repeat(1_000_000), "too_large"),
         ("no header", format!(".{payload}.{signature}"), "header"),
         ("no payload", format!("{header}..{signature}"), "payload"),
-        (
-            "no signature",
-            format!("{header}.{payload}."),
-            "signature_length",
-        ),
+        ("no signature", format!("{header}.{payload}."), unsigned),
         (
             "no signature and no dot",
             format!("{header}.{payload}"),
@@ -167,20 +198,34 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
             ),
             "segments",
         ),
-        ("8 KiB and a byte", "a".repeat(8 * 1024 + 1), "too_large"),
-        ("8 KiB of one letter", "a".repeat(8 * 1024), "segments"),
-        ("64 MiB", "a".repeat(64 << 20), "too_large"),
-        (
-            "a good token grown too large",
-            forger.signed(
-                forger.header(),
-                forger.payload_with(&format!(r#""x":"{}""#, "x".repeat(8_192))),
-            ),
-            "too_large",
-        ),
         ("a PASETO", format!("v4.public.{payload}"), "encoding"),
-    ] {
-        add(what.to_owned(), token, reason);
-    }
-    cases
+    ];
+    let texts = texts.into_iter();
+    texts
+        .map(|(what, token, reason)| (what.to_owned(), token, reason))
+        .collect()
 }
+
+/// A payload in alphabets that are not base64url's, or padded.
+pub(crate) fn in_other_alphabets(payload: &str) -> Vec<(&'static str, String)> {
+    let mut encoded = vec![
+        ("base64", STANDARD_NO_PAD.encode(payload)),
+        ("padded base64", STANDARD.encode(format!("{payload} "))),
+        (
+            "padded base64 of two blanks",
+            STANDARD.encode(format!("{payload}  ")),
+        ),
+        ("padded base64url", URL_SAFE.encode(format!("{payload} "))),
+        (
+            "padded base64url of two blanks",
+            URL_SAFE.encode(format!("{payload}  ")),
+        ),
+    ];
+    // Some lengths need no padding, and then it does not show.
+    encoded.retain(|(_, encoded)| encoded.contains(['+', '/', '=']));
+    assert!(encoded.len() >= 3, "too many look like base64url");
+    encoded
+}
+
+/// A claim whose base64 is not its base64url.
+pub(crate) const TELLTALE: &str = r#""x":"???>>>~~~ÿÿÿ""#;

@@ -11,59 +11,11 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
 
 fn members(forger: &Forger) -> Vec<Case> {
     let jwk = microbus_token::Jwk::of(&forger.key).to_json();
-    let mut values: Vec<(&str, String)> = vec![("jwk", jwk.clone()), ("jwk", format!("[{jwk}]"))];
+    let mut values = hostile_members(&jwk);
     for member in ["jku", "x5u"] {
-        for url in [
-            "https://evil.example/jwks",
-            "http://127.0.0.1/jwks",
-            "http://[::1]/",
-            "http://169.254.169.254/latest",
-            "file:///etc/passwd",
-            "data:application/json,%7B%7D",
-            "ftp://evil.example",
-            "//evil.example",
-            "https://access.token.core:888/jwks",
-            "https://bearer.token.core:888/jwks",
-            "https://access.token.core@evil.example",
-            "gopher://evil.example",
-            "\\u0000",
-            "../../jwks",
-        ] {
-            values.push((member, format!("\"{url}\"")));
+        for host in ["access.token.core", "bearer.token.core"] {
+            values.push((member, format!("\"https://{host}:888/jwks\"")));
         }
-    }
-    for member in ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"] {
-        for value in [
-            "null",
-            "true",
-            "false",
-            "0",
-            "{}",
-            "[]",
-            "[null]",
-            r#""""#,
-            r#"["exp"]"#,
-        ] {
-            values.push((member, value.to_owned()));
-        }
-    }
-    for names in [
-        r#"["b64"]"#,
-        r#"["alg"]"#,
-        r#"["exp","exp"]"#,
-        r#"["none"]"#,
-        r#"[""]"#,
-        r#"["crit"]"#,
-        r#""exp""#,
-    ] {
-        values.push(("crit", names.to_owned()));
-    }
-    for certificate in [r#"["MIIB"]"#, r#"["",""]"#, r#""MIIB""#] {
-        values.push(("x5c", certificate.to_owned()));
-    }
-    for algorithm in ["DEF", "GZIP", "def", "none"] {
-        values.push(("zip", format!("\"{algorithm}\"")));
-        values.push(("enc", format!("\"{algorithm}\"")));
     }
     let mut cases: Vec<_> = values
         .into_iter()
@@ -107,6 +59,54 @@ fn members(forger: &Forger) -> Vec<Case> {
         "header_member",
     ));
     cases
+}
+
+/// Members that bring a key, or say where one is, or that the token is to be read in another way; `jwk` is a key that is brought.
+pub(crate) fn hostile_members(jwk: &str) -> Vec<(&'static str, String)> {
+    let mut values = vec![("jwk", jwk.to_owned()), ("jwk", format!("[{jwk}]"))];
+    for member in ["jku", "x5u"] {
+        for url in [
+            "https://evil.example/jwks",
+            "http://127.0.0.1/jwks",
+            "http://[::1]/",
+            "http://169.254.169.254/latest",
+            "file:///etc/passwd",
+            "data:application/json,%7B%7D",
+            "ftp://evil.example",
+            "//evil.example",
+            "https://access.token.core@evil.example",
+            "gopher://evil.example",
+            "\\u0000",
+            "../../jwks",
+        ] {
+            values.push((member, format!("\"{url}\"")));
+        }
+    }
+    for member in ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"] {
+        let plain = ["null", "true", "false", "0", "{}", "[]", "[null]"];
+        for value in plain.into_iter().chain([r#""""#, r#"["exp"]"#]) {
+            values.push((member, value.to_owned()));
+        }
+    }
+    for names in [
+        r#"["b64"]"#,
+        r#"["alg"]"#,
+        r#"["exp","exp"]"#,
+        r#"["none"]"#,
+        r#"[""]"#,
+        r#"["crit"]"#,
+        r#""exp""#,
+    ] {
+        values.push(("crit", names.to_owned()));
+    }
+    for certificate in [r#"["MIIB"]"#, r#"["",""]"#, r#""MIIB""#] {
+        values.push(("x5c", certificate.to_owned()));
+    }
+    for algorithm in ["DEF", "GZIP", "def", "none"] {
+        values.push(("zip", format!("\"{algorithm}\"")));
+        values.push(("enc", format!("\"{algorithm}\"")));
+    }
+    values
 }
 
 fn key_ids(forger: &Forger) -> Vec<Case> {

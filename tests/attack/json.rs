@@ -19,39 +19,14 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
         let token = forger.signed(header, forger.payload());
         cases.push(forger.case("json", format!("header member: {what}"), token, "header"));
     }
-    for name in [
+    let names = [
         "exp", "iat", "nbf", "iss", "sub", "roles", "aud", "jti", "idp", "tid",
-    ] {
-        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
-        for (form, members) in [
-            ("twice", format!(r#""{name}":1,"{name}":1"#)),
-            ("twice, escaped", format!(r#""{name}":1,"{escaped}":2"#)),
-            (
-                "three times",
-                format!(r#""{name}":1,"{name}":2,"{escaped}":3"#),
-            ),
-        ] {
-            let token = forger.signed(forger.header(), forger.payload_with(&members));
-            cases.push(forger.case("json", format!("{name} {form}"), token, "payload"));
-        }
-        let inside = forger.payload_with(&format!(r#""x":{{"{name}":1,"{escaped}":2}}"#));
-        let token = forger.signed(forger.header(), inside);
-        cases.push(forger.case(
-            "json",
-            format!("{name} twice inside an object"),
-            token,
-            "payload",
-        ));
+    ];
+    for (what, members) in twice(&names) {
+        let token = forger.signed(forger.header(), forger.payload_with(&members));
+        cases.push(forger.case("json", what, token, "payload"));
     }
-    // Nobody signs these: they must be refused for their size before anything else is looked at.
-    let [header, _, signature] = forger.parts();
-    for (what, text) in [
-        ("10 MiB of text", "x".repeat(10 << 20)),
-        ("100 000 lists inside one another", "[".repeat(100_000)),
-        ("100 000 claims", r#""x":0,"#.repeat(100_000)),
-    ] {
-        let payload = base64_simd::URL_SAFE_NO_PAD.encode_to_string(text);
-        let token = format!("{header}.{payload}.{signature}");
+    for (what, token) in costly(&forger.parts()) {
         cases.push(forger.case("json", what, token, "too_large"));
     }
     cases
@@ -178,4 +153,43 @@ pub(crate) fn members() -> Vec<(String, String)> {
         }
     }
     members
+}
+
+/// Members that are there more than once, as one reader counts and another does not.
+pub(crate) fn twice(names: &[&str]) -> Vec<(String, String)> {
+    let mut members = Vec::new();
+    for name in names {
+        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
+        for (form, written) in [
+            ("twice", format!(r#""{name}":1,"{name}":1"#)),
+            ("twice, escaped", format!(r#""{name}":1,"{escaped}":2"#)),
+            (
+                "three times",
+                format!(r#""{name}":1,"{name}":2,"{escaped}":3"#),
+            ),
+            (
+                "twice inside an object",
+                format!(r#""x":{{"{name}":1,"{escaped}":2}}"#),
+            ),
+        ] {
+            members.push((format!("{name} {form}"), written));
+        }
+    }
+    members
+}
+
+/// Tokens that nobody signs: they must be refused for their size before anything else is looked at.
+pub(crate) fn costly(parts: &[String; 3]) -> Vec<(&'static str, String)> {
+    let [header, _, signature] = parts;
+    [
+        ("10 MiB of text", "x".repeat(10 << 20)),
+        ("100 000 lists inside one another", "[".repeat(100_000)),
+        ("100 000 claims", r#""x":0,"#.repeat(100_000)),
+    ]
+    .into_iter()
+    .map(|(what, text)| {
+        let payload = base64_simd::URL_SAFE_NO_PAD.encode_to_string(text);
+        (what, format!("{header}.{payload}.{signature}"))
+    })
+    .collect()
 }

@@ -20,31 +20,10 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
             cases.push(forger.case("unsigned", format!("{what}, {form}"), token, reason));
         }
     };
-    for case in 0..16_u8 {
-        let spelled: String = "none"
-            .chars()
-            .enumerate()
-            .map(|(at, c)| {
-                if case & (1 << at) == 0 {
-                    c
-                } else {
-                    c.to_ascii_uppercase()
-                }
-            })
-            .collect();
-        let reason = if spelled == "none" { "alg_none" } else { "alg" };
-        for (around, alg) in [
-            ("plain", spelled.clone()),
-            ("blank behind", format!("{spelled} ")),
-            ("blank ahead", format!(" {spelled}")),
-            ("NUL behind", format!("{spelled}\\u0000")),
-            ("tab behind", format!("{spelled}\\t")),
-            ("comma", format!("{spelled},EdDSA")),
-        ] {
-            let reason = if around == "plain" { reason } else { "alg" };
-            let header = forger.header_with(&format!(r#""alg":"{alg}","typ":"JWT""#));
-            add(format!("{spelled}, {around}"), &header, reason);
-        }
+    for (what, alg) in spellings_of_none() {
+        let reason = if alg == "none" { "alg_none" } else { "alg" };
+        let header = forger.header_with(&format!(r#""alg":"{alg}","typ":"JWT""#));
+        add(what, &header, reason);
     }
     add(
         "escaped".into(),
@@ -66,4 +45,30 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
         "alg_none",
     ));
     cases
+}
+
+/// `none` in every mixture of capitals, and with something around it.
+pub(crate) fn spellings_of_none() -> Vec<(String, String)> {
+    let mut spellings = Vec::new();
+    for capitals in 0..16_u8 {
+        let spell = |(at, c): (usize, char)| {
+            if capitals & (1 << at) == 0 {
+                c
+            } else {
+                c.to_ascii_uppercase()
+            }
+        };
+        let spelled: String = "none".chars().enumerate().map(spell).collect();
+        for (around, alg) in [
+            ("plain", spelled.clone()),
+            ("blank behind", format!("{spelled} ")),
+            ("blank ahead", format!(" {spelled}")),
+            ("NUL behind", format!("{spelled}\\u0000")),
+            ("tab behind", format!("{spelled}\\t")),
+            ("comma", format!("{spelled},EdDSA")),
+        ] {
+            spellings.push((format!("{spelled}, {around}"), alg));
+        }
+    }
+    spellings
 }

@@ -200,6 +200,18 @@ async fn the_largest_credential_that_is_made_is_accepted() {
 }
 
 #[tokio::test]
+async fn minting_where_no_issuer_runs_says_how_to_look_for_it() {
+    let desk = initialized("--resolver full");
+    let server = started(&desk).await;
+    desk.issue(&["--service", "http.ingress.core"]);
+    let creds = "--creds creds/http.ingress.core_nats.creds";
+    desk.type_line(&format!("mint {creds} --nats {}", server.url()))
+        .ended(1)
+        .complained("access.token.core: ack timeout")
+        .complained("doctor --only issuers-up");
+}
+
+#[tokio::test]
 async fn both_issuers_serve_with_what_was_made() {
     let desk = initialized("");
     desk.write(

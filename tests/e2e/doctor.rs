@@ -106,7 +106,7 @@ impl Deployed {
             self.service.display().to_string(),
         ];
         let minter = format!("{SERVICE}/{SERVICE}_nats.creds");
-        let mut arguments = vec!["--system-credentials", "ops/sys.creds"];
+        let mut arguments = vec!["--system-creds", "ops/sys.creds"];
         arguments.extend(["--operator-jwt", "ops/operator.jwt", "--mint-as", &minter]);
         for directory in &directories {
             arguments.extend(["--directory", directory]);

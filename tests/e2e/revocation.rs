@@ -98,6 +98,24 @@ async fn two_revocations_in_a_row_lose_neither() {
 }
 
 #[tokio::test]
+async fn a_server_of_the_list_that_is_away_is_passed_over() {
+    let desk = Desk::open().await;
+    let file = desk.issue_plain("some.example", "creds");
+    let servers = format!("nats://127.0.0.1:1,{}", desk.url());
+    let revoke = ["revoke", "creds/some.example_nats.creds", "--nats"];
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    let system = ["--system-creds", "ops/sys.creds"];
+    desk.run(&[&revoke[..], &[&servers], &operator, &system].concat())
+        .succeeded()
+        .said("proven: it cannot come back");
+    assert!(
+        connect(&desk, 0, "some.example", &text(&file))
+            .await
+            .is_none()
+    );
+}
+
+#[tokio::test]
 async fn an_operator_that_the_broker_does_not_trust_is_caught_before_sending() {
     let desk = Desk::open().await;
     let file = desk.issue_plain("some.example", "creds");
@@ -155,7 +173,48 @@ async fn a_time_in_the_future_and_one_before_the_credentials_are_refused() {
     revoke("2001-01-01T00:00:00Z")
         .ended(1)
         .complained("would stay valid");
-    revoke("yesterday").ended(2).complained("RFC 3339");
+    revoke("yesterday").ended(2).complained("no date");
+}
+
+/// What cannot work is known before anything is sent: nothing is kept, and the leaked credentials still connect.
+#[tokio::test]
+async fn nothing_is_sent_when_a_file_or_a_name_is_wrong() {
+    let desk = Desk::open().await;
+    let leaked = desk.issue_plain("leaked.example", "creds");
+    desk.issue_plain("other.example", "creds");
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let system = Jwt::read(&desk.read("ops/sys.jwt")).unwrap().sub;
+    let revoke = ["revoke", "creds/leaked.example_nats.creds"];
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    let leaked_stays = ["--probe", "creds/leaked.example_nats.creds"];
+    for (arguments, code, reason) in [
+        (&["--probe", "none.creds"][..], 78, "reading none.creds"),
+        (&["--ca", "none.pem"], 78, "reading none.pem"),
+        (&["--account", "AAAA"], 2, "no public key of an account"),
+        (&["--account", &system], 2, "leave it out"),
+        (&["--keep", "ops/sys.creds"], 78, "a file is where"),
+        (&leaked_stays, 1, "this would cut off creds/leaked"),
+    ] {
+        desk.run_at_broker(&[&revoke, &operator[..], arguments].concat())
+            .ended(code)
+            .complained(reason);
+    }
+    let url = desk.url();
+    let at = ["--nats", &url, "--system-creds", "none.creds"];
+    desk.run(&[&revoke, &operator[..], &at].concat())
+        .ended(78)
+        .complained("reading none.creds");
+    let everybody = ["revoke", "*", "--account", &account];
+    let other_stays = ["--probe", "creds/other.example_nats.creds"];
+    desk.run_at_broker(&[&everybody, &operator[..], &other_stays].concat())
+        .ended(1)
+        .complained("this would cut off creds/other");
+    assert!(!desk.path("account-jwts").exists());
+    assert!(
+        connect(&desk, 0, "leaked.example", &text(&leaked))
+            .await
+            .is_some()
+    );
 }
 
 #[tokio::test]
@@ -193,6 +252,17 @@ async fn a_broker_that_keeps_no_accounts_is_changed_until_its_next_start_and_the
     .said("proven: it cannot come back")
     .said("resolver_preload")
     .said("SIGHUP");
+    // Such a broker serves accounts of connected clients, and takes no new one.
+    let other = text(&desk.issue_plain("other.example", "creds"));
+    let _connected = connect(&desk, 0, "other.example", &other).await.unwrap();
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let new = ["rotate-account", "new", &account, "--keys", "account2"];
+    let credentials = ["--from-creds", "creds", "--out", "creds2"];
+    let operator = ["--operator-key", "ops/operator-sk.nk"];
+    desk.run_at_broker(&[&new[..], &credentials, &operator].concat())
+        .ended(1)
+        .said("WRONG: 0 of 1 servers use what was sent")
+        .said("next, once nothing is WRONG: deploy them all at once");
     assert!(
         connect(&desk, 0, "some.example", &text(&file))
             .await
@@ -272,6 +342,11 @@ async fn a_signing_key_is_replaced_without_cutting_off_whoever_has_new_credentia
         &operator,
     ]
     .concat();
+    let mut dying = remove.clone();
+    dying[6] = "creds/some.example_nats.creds";
+    desk.run_at_broker(&dying)
+        .ended(1)
+        .complained("this would cut off creds/some.example_nats.creds");
     desk.run_at_broker(&remove)
         .succeeded()
         .said("proven: no server has a connection of it")
@@ -279,9 +354,95 @@ async fn a_signing_key_is_replaced_without_cutting_off_whoever_has_new_credentia
     desk.run_at_broker(&remove)
         .ended(1)
         .complained("is not among the signing keys");
+    let mut identity = remove.clone();
+    identity[4] = &account.sub;
+    desk.run_at_broker(&identity)
+        .ended(2)
+        .complained("rotate-account makes another");
     old.until_disconnected().await;
     assert!(connect(&desk, 0, "some.example", &before).await.is_none());
     speaks(&new, "some.example", &mut listener).await;
+}
+
+/// The second half of a run did not happen: it was killed, or a disk was full. The same line finishes it, with the same key.
+#[tokio::test]
+async fn a_new_signing_key_whose_run_was_interrupted_after_sending_is_taken_up() {
+    let desk = Desk::open().await;
+    desk.issue_plain("some.example", "creds");
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let add = |jwt: &str| {
+        let key = ["rotate-signing-key", "add", &account, "--new-key", "new.nk"];
+        let rest = ["--operator-key", "ops/operator-sk.nk", "--account-jwt", jwt];
+        desk.run_at_broker(&[&key[..], &rest].concat())
+    };
+    // The report says what was done before it failed.
+    add("no-such-directory/new.jwt")
+        .ended(78)
+        .said("proven: each of 1 servers uses what was sent")
+        .complained("no-such-directory/new.jwt");
+    assert!(!desk.path("new.nk").exists());
+    let key = |file: &str| {
+        let shown = desk.type_line(&format!("inspect {file}")).succeeded();
+        shown.stdout.lines().nth(1).map(str::to_owned)
+    };
+    let made = key("new.pending.nk");
+    add("new.jwt").succeeded().said("added: ");
+    assert_eq!(key("new.nk"), made, "the same key");
+    let listed = Jwt::read(&desk.read("new.jwt")).unwrap();
+    assert_eq!(listed.signing_keys().len(), 2, "one was there, one is new");
+    assert!(!desk.path("new.pending.nk").exists());
+    let signer = "--signing-key new.nk --account-jwt new.jwt";
+    desk.type_line(&format!("creds --from-creds creds --out new {signer}"))
+        .succeeded();
+    let new = desk.read("new/some.example_nats.creds");
+    assert!(connect(&desk, 0, "some.example", &new).await.is_some());
+}
+
+#[tokio::test]
+async fn a_new_account_whose_run_was_interrupted_is_taken_up_with_the_same_keys() {
+    let desk = Desk::open().await;
+    desk.issue_plain("some.example", "creds");
+    desk.issue(&[
+        "--from-creds",
+        "creds",
+        "--out",
+        "creds/old",
+        "--expiration",
+        "1ns",
+    ]);
+    std::fs::rename(
+        desk.path("creds/old/some.example_nats.creds"),
+        desk.path("creds/gone.example_nats.creds"),
+    )
+    .unwrap();
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let new = |out: &str| {
+        let what = ["rotate-account", "new", &account, "--keys", "account2"];
+        let from = ["--from-creds", "creds", "--out", out];
+        let operator = ["--operator-key", "ops/operator-sk.nk"];
+        desk.run_at_broker(&[&what[..], &from, &operator].concat())
+    };
+    new("creds").ended(2).complained("name another directory");
+    assert!(!desk.path("account2").exists());
+    // A directory stands where a file of credentials has to go.
+    std::fs::create_dir_all(desk.path("creds2/some.example_nats.creds")).unwrap();
+    new("creds2")
+        .ended(1)
+        .said("proven: each of 1 servers uses what was sent")
+        .complained("is no plain file");
+    let made = desk.type_line("inspect account2/account.nk").succeeded();
+    assert!(!desk.path("account2/account.jwt").exists());
+    std::fs::remove_dir(desk.path("creds2/some.example_nats.creds")).unwrap();
+    new("creds2")
+        .succeeded()
+        .said("left out: creds/gone.example_nats.creds, which expired at")
+        .said("issued: 1 credentials in creds2")
+        .said("can connect");
+    let account2 = Jwt::read(&desk.read("account2/account.jwt")).unwrap().sub;
+    assert!(made.stdout.contains(&account2), "the same account");
+    new("creds3")
+        .ended(1)
+        .complained("keys are never overwritten");
 }
 
 #[tokio::test]
@@ -294,7 +455,7 @@ async fn an_account_is_replaced_and_the_old_one_is_dead_after_a_restart_too() {
     let operator = ["--operator-key", "ops/operator-sk.nk"];
     let new = [
         &["rotate-account", "new", &account, "--keys", "account2"][..],
-        &["--credentials", "creds", "--out", "creds2"],
+        &["--from-creds", "creds", "--out", "creds2"],
         &operator,
     ]
     .concat();

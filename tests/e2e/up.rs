@@ -3,6 +3,7 @@
 use e2e::child::Child;
 use e2e::{PATIENCE, Product, build_folder, nats_binary};
 use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -129,6 +130,29 @@ async fn keys_of_an_earlier_bus_are_not_overwritten_and_a_missing_program_is_nam
         .unwrap();
     assert_eq!(missing.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("./access-token is not there"));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_at_once_is_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken-server");
+    std::fs::write(
+        &broken,
+        "#!/bin/sh\necho starting\necho no room >&2\nexit 3\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&broken, PermissionsExt::from_mode(0o755)).unwrap();
+    let ended = Command::new(build_folder::binary("microbus-deploy", "microbus-deploy"))
+        .args(["up", "--once", "--nats-server"])
+        .arg(&broken)
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(69));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        said.contains("nats-server ended with exit status: 3: no room;"),
+        "{said}"
+    );
 }
 
 /// The promise of the README.

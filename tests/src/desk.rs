@@ -171,7 +171,7 @@ impl Desk {
     /// Runs the tool on the brokers, as the system account.
     pub fn run_at_broker(&self, arguments: &[&str]) -> Ran {
         let url = self.url();
-        let broker = ["--nats", &url, "--system-credentials", "ops/sys.creds"];
+        let broker = ["--nats", &url, "--system-creds", "ops/sys.creds"];
         self.run(&[arguments, &broker].concat())
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::jwt::Jwt;
 use microbus_bus::{
-    Artifacts, Connection, Connector, Failures, Identity, NatsSettings, Outgoing, SystemClock,
-    random_instance_id,
+    Artifacts, ConnectError, Connection, Connector, Failures, Identity, NatsSettings, Outgoing,
+    SystemClock, random_instance_id,
 };
 use microbus_token::Issuer;
 use microbus_wire::{Address, Hostname, Method, Plane};
@@ -65,7 +65,7 @@ pub async fn connect(
         artifacts,
         deprecated: None,
     };
-    let connection = Connection::to_broker(&settings).await.map_err(said)?;
+    let connection = Connection::to_broker(&settings).await?;
     let identity = Identity {
         plane: Plane::parse(&own.plane).map_err(said)?,
         hostname: Hostname::parse(&own.host()).map_err(said)?,
@@ -112,6 +112,9 @@ pub enum ServiceError {
         "the credentials do not let their service speak as itself; issue them with microbus-deploy creds"
     )]
     Mute,
+    /// The broker is not there, or refuses the credentials.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// An answer without a token.
     #[error("the issuer answered without a token")]
     NoToken,

@@ -4,16 +4,15 @@ use super::at_broker::AtBroker;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
+use crate::output::print;
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::account_change::ChangeError;
-use microbus_deploy::broker::{Login, Session, System, SystemError};
+use microbus_deploy::bootstrap::Mode;
+use microbus_deploy::broker::{Login, Session, SessionError, System, SystemError};
 use microbus_deploy::push::{Cluster, PushError, Pushed};
 use microbus_deploy::{AccountChange, Credentials, Jwt, Nkey, NkeyKind};
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Who changes an account, at which broker.
 #[derive(Debug, Args)]
@@ -28,7 +27,7 @@ pub(crate) struct AsOperator {
     keep: PathBuf,
     /// Credentials of a user of the account who stays, to prove that they can still connect
     #[arg(long, value_name = "FILE")]
-    pub(crate) probe: Option<PathBuf>,
+    probe: Option<PathBuf>,
 }
 
 /// What was done and proven, a line each, and whether anything is left open.
@@ -57,15 +56,26 @@ impl Report {
         self.open = true;
     }
 
-    /// Prints the lines, and returns how the command ends.
+    /// Adds what the operator does then.
+    pub(crate) fn next(&mut self, line: impl Into<String>) {
+        let when = if self.wrong {
+            "next, once nothing is WRONG"
+        } else {
+            "next"
+        };
+        self.lines.push(format!("{when}: {}", line.into()));
+    }
+
+    /// Prints the lines, and returns how the command ends: with `done`'s failure if it has one, which takes nothing back
+    /// of what the lines say.
     ///
     /// # Errors
-    /// [`Failure`] when standard output cannot be written.
-    pub(crate) fn print(&self) -> Result<Exit, Failure> {
+    /// [`Failure`] of `done`, or when standard output cannot be written.
+    pub(crate) fn end(&self, done: Result<(), Failure>) -> Result<Exit, Failure> {
         let text: String = self.lines.iter().map(|line| format!("{line}\n")).collect();
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::caused(Exit::Internal, "writing what was done", &error))?;
+        let printed = print(&text);
+        done?;
+        printed?;
         Ok(if self.wrong {
             Exit::Finding
         } else if self.open {
@@ -76,13 +86,58 @@ impl Report {
     }
 }
 
-impl AsOperator {
-    /// Reads the seed that signs accounts.
+/// What the operator's files say, read before anything is changed.
+pub(crate) struct Papers {
+    /// Who signs accounts.
+    pub(crate) operator: Nkey,
+    /// Who is to stay.
+    probe: Option<Probe>,
+}
+
+struct Probe {
+    path: PathBuf,
+    credentials: Credentials,
+    jwt: Jwt,
+}
+
+impl Papers {
+    /// Refuses to cut off the probe itself: it would tell of nothing but that.
     ///
     /// # Errors
-    /// [`Failure`] when it is none of an operator, or others may read it.
-    pub(crate) fn operator(&self) -> Result<Nkey, Failure> {
-        files::read_seed(&self.operator_key, NkeyKind::Operator)
+    /// [`Failure`] when its JWT is one of those that will be `dead`.
+    pub(crate) fn refuse_dead_probe(&self, dead: impl Fn(&Jwt) -> bool) -> Result<(), Failure> {
+        match &self.probe {
+            Some(probe) if dead(&probe.jwt) => Err(Failure::new(
+                Exit::Finding,
+                format!(
+                    "nothing was sent: this would cut off {} as well, which --probe says must stay; \
+                     give it new credentials first, or name others that stay",
+                    probe.path.display()
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl AsOperator {
+    /// Reads the files that are named.
+    ///
+    /// # Errors
+    /// [`Failure`] when the seed is none of an operator or others may read it, or the probe is none.
+    pub(crate) fn papers(&self) -> Result<Papers, Failure> {
+        let probe = self.probe.as_ref().map(|path| {
+            let credentials = files::read_credentials(path)?;
+            Ok(Probe {
+                path: path.clone(),
+                jwt: files::read_user(path)?,
+                credentials,
+            })
+        });
+        Ok(Papers {
+            probe: probe.transpose()?,
+            operator: files::read_seed(&self.operator_key, NkeyKind::Operator)?,
+        })
     }
 
     /// Finds the servers.
@@ -119,12 +174,12 @@ impl AsOperator {
         &self,
         cluster: &Cluster<'_>,
         change: &AccountChange,
-        operator: &Nkey,
+        papers: &Papers,
         report: &mut Report,
     ) -> Result<String, Failure> {
         let now = SystemClock.wall();
         let signed = change
-            .sign(operator, now)
+            .sign(&papers.operator, now)
             .map_err(|error| not_changed(&error))?;
         change
             .check(&signed, &cluster.trusted(), now)
@@ -139,45 +194,63 @@ impl AsOperator {
         let pushed = cluster
             .push(change, &signed, SystemClock.wall())
             .await
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| perhaps_sent(&error))?;
         tell(&pushed, change.account(), &kept_signed, report);
         Ok(signed)
     }
 
     /// Proves that the probe can still connect.
-    ///
-    /// # Errors
-    /// [`Failure`] when its credentials cannot be read.
-    pub(crate) async fn prove_probe(&self, report: &mut Report) -> Result<(), Failure> {
-        let Some(probe) = &self.probe else {
+    pub(crate) async fn prove_probe(&self, papers: &Papers, report: &mut Report) {
+        let Some(probe) = &papers.probe else {
             report.done("not asked for: a probe that others can still connect (--probe)");
-            return Ok(());
+            return;
         };
-        let shown = probe.display();
-        match self.log_in(&read_credentials(probe)?).await {
+        self.prove_login(&probe.path, &probe.credentials, report)
+            .await;
+    }
+
+    /// Proves that the credentials in the file at `path` can connect.
+    pub(crate) async fn prove_login(
+        &self,
+        path: &Path,
+        credentials: &Credentials,
+        report: &mut Report,
+    ) {
+        let shown = path.display();
+        match self.log_in(credentials).await {
             Ok((_, Login::Accepted)) => report.done(format!("proven: {shown} can connect")),
             Ok((_, Login::Refused(reason))) => {
                 report.wrong(format!("{shown} cannot connect: {reason}"));
             }
-            Err(error) => report.open(format!("whether {shown} can connect: {}", error)),
+            Err(error) => report.open(format!("whether {shown} can connect: {error}")),
         }
-        Ok(())
     }
 
-    /// Opens a connection and logs in.
+    /// Opens a connection to the first server that answers, and logs in.
     ///
     /// # Errors
-    /// [`Failure`] when nobody answers.
+    /// [`Failure`] when none does.
     pub(crate) async fn log_in(
         &self,
         credentials: &Credentials,
     ) -> Result<(Session, Login), Failure> {
-        let server = self.broker.server()?;
-        let doing = |error| Failure::caused(Exit::Unreachable, "connecting to the broker", &error);
-        let artifacts = self.broker.artifacts();
-        let mut session = Session::open(&server, &artifacts).await.map_err(doing)?;
-        let login = session.log_in(Some(credentials)).await.map_err(doing)?;
-        Ok((session, login))
+        let artifacts = self.broker.artifacts()?;
+        let mut failure = Failure::new(Exit::Usage, "--nats names no server");
+        for server in self.broker.servers()? {
+            let logged_in = async {
+                let mut session = Session::open(&server, &artifacts).await?;
+                let login = session.log_in(Some(credentials)).await?;
+                Ok::<_, SessionError>((session, login))
+            };
+            match logged_in.await {
+                Ok(logged_in) => return Ok(logged_in),
+                Err(error) => {
+                    let connecting = format!("connecting to {server}");
+                    failure = Failure::caused(Exit::Unreachable, connecting, &error);
+                }
+            }
+        }
+        Err(failure)
     }
 
     /// Writes a JWT under a name of its own; one that is there already is the same one.
@@ -188,36 +261,9 @@ impl AsOperator {
         let path = self
             .keep
             .join(format!("{}-{}-{id}.jwt", claims.sub, claims.iat));
-        let written = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(jwt.as_bytes()));
-        match written {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                let writing = format!("keeping {}", path.display());
-                Err(Failure::caused(Exit::Internal, writing, &error))
-            }
-            Ok(()) | Err(_) => Ok(path),
-        }
+        files::write_new(&path, jwt.as_bytes(), Mode::Public)?;
+        Ok(path)
     }
-}
-
-/// Reads a `.creds` file.
-///
-/// # Errors
-/// [`Failure`] when it is none.
-pub(crate) fn read_credentials(path: &Path) -> Result<Credentials, Failure> {
-    Credentials::parse(&files::read_text(path)?)
-        .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
-}
-
-/// Returns the time in Unix seconds.
-pub(crate) fn unix(time: SystemTime) -> i64 {
-    let since = time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Why an account is not changed: nothing was sent.
@@ -228,6 +274,18 @@ pub(crate) fn not_changed(error: &ChangeError) -> Failure {
 /// Why the servers could not be asked.
 pub(crate) fn could_not_ask(error: &SystemError) -> Failure {
     Failure::caused(Exit::Unknown, "asking the servers", error)
+}
+
+/// Why it is not known what became of a change that was being sent.
+fn perhaps_sent(error: &PushError) -> Failure {
+    match error {
+        PushError::System(error) => {
+            let doing =
+                "it may have been sent, and is not proven; type the same again, which does no harm";
+            Failure::caused(Exit::Unknown, doing, error)
+        }
+        PushError::Change(_) | PushError::Unknown { .. } => refused(error),
+    }
 }
 
 fn refused(error: &PushError) -> Failure {

@@ -2,10 +2,11 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::{self, read_credentials};
 use clap::Args;
 use microbus_bus::{Artifacts, ConnectError};
 use microbus_deploy::broker::{Server, System};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the broker is, and who asks it.
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ pub(crate) struct AtBroker {
     pub(crate) nats: String,
     /// Credentials of a user of the system account
     #[arg(long, value_name = "FILE")]
-    pub(crate) system_credentials: PathBuf,
+    pub(crate) system_creds: PathBuf,
     /// Root CA of the broker, PEM; without it those of this machine
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -25,38 +26,62 @@ impl AtBroker {
     /// Connects as the system account.
     ///
     /// # Errors
-    /// [`Failure`] when the broker is not there or refuses the credentials.
+    /// [`Failure`] when a file cannot be read, the broker is not there or refuses the credentials.
     pub(crate) async fn connect(&self) -> Result<System, Failure> {
-        let mut artifacts = self.artifacts();
-        artifacts.credentials = Some(self.system_credentials.clone());
+        let mut artifacts = self.artifacts()?;
+        read_credentials(&self.system_creds)?;
+        artifacts.credentials = Some(self.system_creds.clone());
         System::connect(&self.nats, artifacts)
             .await
-            .map_err(|error| {
-                let exit = match &error {
-                    ConnectError::BadUrl { .. } => Exit::Usage,
-                    ConnectError::Refused { .. } => Exit::Finding,
-                    ConnectError::Unreachable { .. } => Exit::Unreachable,
-                };
-                Failure::caused(exit, "connecting to the broker", &error)
-            })
+            .map_err(|error| not_connected(&error))
     }
 
-    /// Returns the first server of the list, for conversations of its own.
+    /// Returns the servers of the list, for conversations of their own.
     ///
     /// # Errors
     /// [`Failure`] when the list is none.
-    pub(crate) fn server(&self) -> Result<Server, Failure> {
-        let servers = Server::parse_list(&self.nats);
-        let servers = servers.map_err(|error| Failure::caused(Exit::Usage, "--nats", &error))?;
-        let first = servers.into_iter().next();
-        first.ok_or_else(|| Failure::new(Exit::Usage, "--nats names no server"))
+    pub(crate) fn servers(&self) -> Result<Vec<Server>, Failure> {
+        Server::parse_list(&self.nats)
+            .map_err(|error| Failure::caused(Exit::Usage, "--nats", &error))
     }
 
     /// Returns what a client believes.
-    pub(crate) fn artifacts(&self) -> Artifacts {
-        let mut artifacts = Artifacts::default();
-        artifacts.root_ca.clone_from(&self.ca);
-        artifacts
+    ///
+    /// # Errors
+    /// [`Failure`] when the root CA cannot be read.
+    pub(crate) fn artifacts(&self) -> Result<Artifacts, Failure> {
+        artifacts(self.ca.as_deref())
+    }
+}
+
+/// Returns what a client believes that was given the root CA in the file `ca`, which is looked at now: a wrong path is then
+/// no broker that cannot be reached.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub(crate) fn artifacts(ca: Option<&Path>) -> Result<Artifacts, Failure> {
+    let mut artifacts = Artifacts::default();
+    if let Some(path) = ca {
+        files::read_text(path)?;
+        artifacts.root_ca = Some(path.to_owned());
+    }
+    Ok(artifacts)
+}
+
+/// Says why there is no connection, in the words of the command line.
+pub(crate) fn not_connected(error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::BadUrl { url } => Failure::new(
+            Exit::Usage,
+            format!("--nats: {url:?} is no NATS URL; write nats://host:port or tls://host:port"),
+        ),
+        ConnectError::Refused { .. } => {
+            Failure::caused(Exit::Finding, "connecting to the broker", error)
+        }
+        ConnectError::Unreachable { servers, cause } => Failure::new(
+            Exit::Unreachable,
+            format!("no broker at {servers} ({cause}); check --nats and the network"),
+        ),
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the verbs that ask services over the bus have in common.
 
-use super::as_operator::read_credentials;
+use super::at_broker::{artifacts, not_connected};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::read_user;
 use clap::Args;
 use microbus_bus::{Artifacts, Connector};
-use microbus_deploy::Jwt;
-use microbus_deploy::broker::service;
+use microbus_deploy::broker::service::{self, ServiceError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl AtBus {
     /// Connects with the credentials file `creds`, if a broker is named.
     ///
     /// # Errors
-    /// [`Failure`] when the broker is not there or refuses the credentials, or those cannot be read.
+    /// [`Failure`] when the broker is not there or refuses the credentials, or a file cannot be read.
     pub(crate) async fn connect(
         &self,
         creds: Option<&Path>,
@@ -33,27 +33,35 @@ impl AtBus {
         let (Some(servers), Some(creds)) = (&self.nats, creds) else {
             return Ok(None);
         };
-        let jwt = user(creds)?;
-        service::connect(servers, &self.artifacts(), creds, &jwt)
-            .await
-            .map(Some)
-            .map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))
+        connect(servers, &self.artifacts()?, creds).await.map(Some)
     }
 
     /// Returns what is believed of servers.
-    pub(crate) fn artifacts(&self) -> Artifacts {
-        let mut artifacts = Artifacts::default();
-        artifacts.root_ca.clone_from(&self.ca);
-        artifacts
+    ///
+    /// # Errors
+    /// [`Failure`] when the root CA cannot be read.
+    pub(crate) fn artifacts(&self) -> Result<Artifacts, Failure> {
+        artifacts(self.ca.as_deref())
     }
 }
 
-/// Reads the JWT of a credentials file.
+/// Connects to one of `servers` as the service that the credentials file `creds` is for.
 ///
 /// # Errors
-/// [`Failure`] when the file cannot be read.
-pub(crate) fn user(path: &Path) -> Result<Jwt, Failure> {
-    let credentials = read_credentials(path)?;
-    Jwt::read(credentials.jwt())
-        .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))
+/// [`Failure`] when the broker is not there or refuses the credentials, or those cannot be read.
+pub(crate) async fn connect(
+    servers: &str,
+    artifacts: &Artifacts,
+    creds: &Path,
+) -> Result<Arc<Connector>, Failure> {
+    let jwt = read_user(creds)?;
+    service::connect(servers, artifacts, creds, &jwt)
+        .await
+        .map_err(|error| match &error {
+            ServiceError::Connect(error) => not_connected(error),
+            ServiceError::Mute => Failure::caused(Exit::Configuration, creds.display(), &error),
+            ServiceError::NoToken | ServiceError::Said(_) => {
+                Failure::caused(Exit::Unreachable, "speaking on the bus", &error)
+            }
+        })
 }

@@ -44,13 +44,7 @@ impl Audit {
             Some(path) => Minters::parse(&files::read_text(path)?)
                 .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?,
         };
-        let files = deployment::read(&self.directory)?;
-        if files.is_empty() {
-            return Err(Failure::new(
-                Exit::Configuration,
-                format!("{} has no .creds file in it", self.directory.display()),
-            ));
-        }
+        let files = deployment::read_some(&self.directory)?;
         let now = date::unix(SystemClock.wall());
         let report = audit::audit(&files, &minters, now);
         if self.json {

@@ -35,7 +35,7 @@ pub(crate) struct Creds {
     #[arg(long, value_name = "FILE")]
     signing_key: PathBuf,
     /// The public key of the account, where a signing key signs
-    #[arg(long, value_name = "KEY", conflicts_with = "account_jwt")]
+    #[arg(long, value_name = "KEY", conflicts_with = "account_jwt", value_parser = arguments::account_key)]
     account: Option<String>,
     /// The JWT of the account, which tells whether the key may sign
     #[arg(long, value_name = "FILE")]
@@ -108,7 +108,14 @@ impl Creds {
                 })?;
                 Signer::listed_in(key, &jwt)
             }
-            (None, None) => Signer::identity(key),
+            (None, None) => {
+                output::warn(&format!(
+                    "{} is taken for the account itself; if it is one of its signing keys, brokers refuse these credentials: \
+                     give --account-jwt or --account",
+                    key.public_key()
+                ));
+                Signer::identity(key)
+            }
         };
         let signer = signer
             .map_err(|error| Failure::caused(Exit::Configuration, "the signing key", &error))?;
@@ -129,36 +136,31 @@ impl Creds {
         let user = self.user_key(host)?;
         signer
             .issue(host.as_str(), &user, permissions, expires, now)
-            .map_err(|error| {
-                let exit = match error {
-                    IssueError::TooLong(_) => Exit::Usage,
-                    IssueError::NotAUser(_) | IssueError::Claims(_) => Exit::Internal,
-                };
-                Failure::caused(exit, "no credentials", &error)
-            })
+            .map_err(|error| not_issued(&error))
     }
 
     fn user_key(&self, host: &Hostname) -> Result<Nkey, Failure> {
         let Some(directory) = &self.persist_user_nkeys else {
-            return new_user();
+            return files::new_key(NkeyKind::User);
         };
         let path = directory.join(format!("{host}_user.nk"));
         if path.exists() {
             return files::read_seed(&path, NkeyKind::User);
         }
-        let user = new_user()?;
-        let seed = user
-            .expose_seed()
-            .map_err(|error| Failure::caused(Exit::Internal, "taking the seed", &error))?;
+        let user = files::new_key(NkeyKind::User)?;
         files::make_private_directory(directory)?;
-        files::write_whole(&path, seed.as_bytes(), Mode::Secret)?;
+        files::write_new_seed(&path, &user)?;
         Ok(user)
     }
 }
 
-fn new_user() -> Result<Nkey, Failure> {
-    Nkey::from_random(NkeyKind::User, files::random_seed()?)
-        .map_err(|error| Failure::caused(Exit::Internal, "making a key", &error))
+/// Says why credentials cannot be issued.
+pub(super) fn not_issued(error: &IssueError) -> Failure {
+    let exit = match error {
+        IssueError::TooLong(_) => Exit::Usage,
+        IssueError::NotAUser(_) | IssueError::Claims(_) => Exit::Internal,
+    };
+    Failure::caused(exit, "no credentials", error)
 }
 
 fn describe(services: &BTreeMap<Hostname, Permissions>) -> String {

@@ -6,7 +6,6 @@ use crate::failure::Failure;
 use crate::output;
 use clap::{Args, ValueEnum};
 use microbus_deploy::difference::{Difference, Grants};
-use microbus_deploy::{Credentials, Jwt};
 use std::path::{Path, PathBuf};
 
 /// Compare the grants of two credentials, or of two directories of them
@@ -62,14 +61,7 @@ fn grants(path: &Path) -> Result<Grants, Failure> {
     let mut grants = Grants::default();
     // A directory without any is what was there before the first ones.
     for file in deployment::read(path)? {
-        let user = file
-            .credentials
-            .as_ref()
-            .map(Credentials::jwt)
-            .map_err(|error| Failure::caused(Exit::Configuration, &file.path, error))?;
-        let user = Jwt::read(user)
-            .map_err(|error| Failure::caused(Exit::Configuration, &file.path, &error))?;
-        grants.add(&user);
+        grants.add(&deployment::user(&file)?);
     }
     Ok(grants)
 }

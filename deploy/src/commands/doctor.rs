@@ -43,13 +43,13 @@ pub(crate) struct Doctor {
     service: Vec<String>,
     /// Credentials of a user of the system account, for what the servers say about themselves
     #[arg(long, value_name = "FILE")]
-    system_credentials: Option<PathBuf>,
-    /// The JWT of your operator
-    #[arg(long, value_name = "FILE")]
+    system_creds: Option<PathBuf>,
+    /// The JWT of your operator, to be compared with whom the servers trust
+    #[arg(long, value_name = "FILE", requires = "system_creds")]
     operator_jwt: Option<PathBuf>,
     /// Credentials of an ordinary service, to try what must be refused [default: some of a directory]
     #[arg(long, value_name = "FILE")]
-    credentials: Option<PathBuf>,
+    creds: Option<PathBuf>,
     /// Credentials of a service that may mint an access token, which is then verified
     #[arg(long, value_name = "FILE")]
     mint_as: Option<PathBuf>,
@@ -108,6 +108,10 @@ impl Doctor {
     fn request(self) -> Result<Request, Failure> {
         let plane = self.plane.as_deref().map(Plane::parse).transpose();
         let plane = plane.map_err(|error| Failure::caused(Exit::Usage, "--plane", &error))?;
+        // A wrong path of the operator's own is a typing mistake. Files of the deployment that are not there are findings.
+        for path in [&self.ca, &self.system_creds, &self.operator_jwt] {
+            path.as_deref().map(files::read_text).transpose()?;
+        }
         let mut directories = self.directory;
         if directories.is_empty() {
             directories.push(PathBuf::from("."));
@@ -119,9 +123,9 @@ impl Doctor {
             root_ca: self.ca,
             plane,
             services: self.service,
-            system_credentials: self.system_credentials,
+            system_credentials: self.system_creds,
             operator_jwt: self.operator_jwt,
-            credentials: self.credentials,
+            credentials: self.creds,
             minter: self.mint_as,
             token: self.token.as_deref().map(files::read_text).transpose()?,
             ingress: self.ingress,
@@ -227,5 +231,5 @@ const EXAMPLE: &str = "\
 Example:
   MICROBUS_NATS=nats://nats.internal:4222 MICROBUS_DEPLOYMENT=PROD MICROBUS_PLANE=prod \\
   microbus-deploy doctor --directory /srv/access-token --directory /srv/bearer-token \\
-    --system-credentials ops/sys.creds --operator-jwt ops/operator.jwt --repository .
+    --system-creds ops/sys.creds --operator-jwt ops/operator.jwt --repository .
 ";

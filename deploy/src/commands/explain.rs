@@ -1,7 +1,7 @@
 //! `explain`: why a verifier or the broker refuses.
 
 use super::at_broker::block_on;
-use super::at_bus::{AtBus, user};
+use super::at_bus::AtBus;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
@@ -17,7 +17,7 @@ use microbus_deploy::{Jwt, Reason, date, survey};
 use microbus_token::Issuer;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Say why a token, a subject or a login is refused, and what to do
 ///
@@ -63,7 +63,7 @@ impl Explain {
     /// # Errors
     /// [`Failure`] when a file cannot be read, or the operator's JWT is none.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        let now = self.at.map_or_else(|| SystemClock.wall(), moment);
+        let now = self.at.map_or_else(|| SystemClock.wall(), date::moment);
         if let Some(reason) = self.reason {
             let text = format!(
                 "{}: {}.\n{}\n",
@@ -151,7 +151,7 @@ impl Explain {
             let Some(creds) = &self.creds else {
                 return Ok(explain_without_grants(*verb, subject, queue.as_deref()));
             };
-            let grants = Grants::of(&user(creds)?);
+            let grants = Grants::of(&files::read_user(creds)?);
             return Ok(grants.explain(*verb, subject, queue.as_deref()));
         }
         let read = |path: &Option<PathBuf>| path.as_deref().map(files::read_text).transpose();
@@ -208,10 +208,6 @@ fn as_json(explanation: &Explanation) -> Value {
         "do": explanation.remedy,
         "facts": explanation.facts,
     })
-}
-
-fn moment(seconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 const EXAMPLES: &str = "\

@@ -22,7 +22,7 @@ impl Man {
         let place = self.directory.display();
         clap_mangen::generate_to(Arguments::command(), &self.directory).map_err(|error| {
             Failure::caused(
-                Exit::Internal,
+                Exit::Configuration,
                 format!("writing manual pages into {place}"),
                 &error,
             )

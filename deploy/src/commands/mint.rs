@@ -1,14 +1,15 @@
 //! `mint`: a token, asked for over the bus as a service would.
 
-use super::as_operator::read_credentials;
-use super::at_broker::block_on;
+use super::at_broker::{artifacts, block_on};
+use super::at_bus::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::read_user;
 use clap::{Args, ValueEnum};
-use microbus_bus::Artifacts;
-use microbus_deploy::Jwt;
+use microbus_deploy::Grant;
 use microbus_deploy::broker::service;
 use microbus_token::Issuer;
+use microbus_wire::host::escape_host;
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 pub(crate) struct Mint {
     /// Credentials of a service that may mint
     #[arg(long, value_name = "FILE")]
-    credentials: PathBuf,
+    creds: PathBuf,
     /// URLs of the broker, several with commas between
     #[arg(long, value_name = "URL")]
     nats: String,
@@ -61,26 +62,38 @@ impl Mint {
     }
 
     async fn mint(&self, claims: &Value) -> Result<String, Failure> {
-        let path = &self.credentials;
-        let jwt = Jwt::read(read_credentials(path)?.jwt())
-            .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
-        let mut artifacts = Artifacts::default();
-        artifacts.root_ca.clone_from(&self.ca);
-        let connector = service::connect(&self.nats, &artifacts, path, &jwt)
-            .await
-            .map_err(|error| Failure::caused(Exit::Unreachable, "connecting", &error))?;
         let issuer = match self.issuer {
             Signer::Access => Issuer::Access,
             Signer::Bearer => Issuer::Bearer,
         };
+        let host = issuer.host();
+        // The broker would drop the call without a word to us.
+        let grants = Grant::all_of(&read_user(&self.creds)?);
+        if !grants.iter().any(|grant| grant.mints(&escape_host(host))) {
+            return Err(Failure::new(
+                Exit::Finding,
+                format!(
+                    "{} may not call Mint of {host}; add it to the calls of the service and make its credentials anew, \
+                     with microbus-deploy creds --calls",
+                    self.creds.display()
+                ),
+            ));
+        }
+        let artifacts = artifacts(self.ca.as_deref())?;
+        let connector = connect(&self.nats, &artifacts, &self.creds).await?;
         service::mint(&connector, issuer, claims)
             .await
-            .map_err(|error| Failure::caused(Exit::Finding, issuer.host(), &error))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Finding,
+                    format!("{host}: {error}; microbus-deploy doctor --only issuers-up says whether it runs on this plane"),
+                )
+            })
     }
 }
 
 const EXAMPLE: &str = "\
 Example:
-  microbus-deploy mint --credentials creds/login.example_nats.creds --nats nats://127.0.0.1:4222 \\
+  microbus-deploy mint --creds creds/login.example_nats.creds --nats nats://127.0.0.1:4222 \\
     --claims '{\"sub\":\"harry\",\"roles\":[\"reader\"]}'
 ";

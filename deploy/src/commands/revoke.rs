@@ -1,19 +1,18 @@
 //! `revoke`: a user is cut off, and it is proven.
 
-use super::as_operator::{AsOperator, Report, not_changed, read_credentials, unix};
+use super::as_operator::{AsOperator, Report, not_changed};
 use super::at_broker::block_on;
 use super::proof::{account_in, connections, prove_cut_off, prove_gone};
+use crate::arguments::account_key;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files;
 use clap::Args;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::account_change::EVERYBODY;
 use microbus_deploy::broker::{Login, Session, System};
-use microbus_deploy::{Credentials, Jwt, NkeyKind};
+use microbus_deploy::{Credentials, Jwt, NkeyKind, date};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Cut a user off: revoke its credentials at the running brokers, and prove it
 ///
@@ -28,11 +27,12 @@ pub(crate) struct Revoke {
     /// Whom: a .creds file, a user's public key, or * for every user of the account
     #[arg(value_name = "USER")]
     user: String,
-    /// Credentials issued until then are dead: now, RFC 3339, or Unix seconds; never in the future
-    #[arg(long, value_name = "TIME", default_value = "now")]
-    at: String,
+    /// Credentials issued until then are dead, such as 2026-11-25T14:00:00Z or seconds since 1970; now by default, and never
+    /// in the future
+    #[arg(long, value_name = "TIME", value_parser = date::parse)]
+    at: Option<i64>,
     /// The account's public key, where neither credentials nor a connection tell it
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = account_key)]
     account: Option<String>,
     #[command(flatten)]
     as_operator: AsOperator,
@@ -48,47 +48,53 @@ struct Target {
 
 impl Revoke {
     /// # Errors
-    /// [`Failure`] when nothing is sent, with the reason.
+    /// [`Failure`] with the reason; the lines before it say whether anything was sent.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        block_on(self.revoke())?
+        let mut report = Report::default();
+        let done = block_on(self.revoke(&mut report))?;
+        report.end(done)
     }
 
-    async fn revoke(&self) -> Result<Exit, Failure> {
+    async fn revoke(&self, report: &mut Report) -> Result<(), Failure> {
         let now = SystemClock.wall();
-        let until = parse_time(&self.at, now)?;
+        let until = self.at.unwrap_or_else(|| date::unix(now));
         let target = self.target(until)?;
-        let operator = self.as_operator.operator()?;
+        let papers = self.as_operator.papers()?;
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
         let account = self.account_of(&target, &system).await?;
-        let mut report = Report::default();
-        let witness = self.witness(&target, &mut report).await?;
+        let dead = |jwt: &Jwt| {
+            let named = target.user == EVERYBODY || jwt.sub == target.user;
+            named && account_in(jwt) == account && jwt.iat <= until
+        };
+        papers.refuse_dead_probe(dead)?;
+        // It connects first: some brokers serve the accounts of connected clients only.
+        let witness = self.witness(&target, report).await?;
         let mut change = self.as_operator.open(&cluster, &account).await?;
         change
-            .revoke(&target.user, until, now)
+            .revoke(&target.user, date::moment(until), now)
             .map_err(|error| not_changed(&error))?;
         self.as_operator
-            .apply(&cluster, &change, &operator, &mut report)
+            .apply(&cluster, &change, &papers, report)
             .await?;
         report.done(format!(
             "revoked: {} of {account}, issued until {}",
             target.user,
-            unix(until)
+            date::text(until)
         ));
         if let Some(witness) = witness {
-            prove_cut_off(witness, &mut report).await;
+            prove_cut_off(witness, report).await;
         }
         if let Some((credentials, _)) = &target.credentials {
-            self.prove_shut_out(credentials, &mut report).await?;
+            self.prove_shut_out(credentials, report).await;
         }
         let which = Some(target.user.as_str()).filter(|user| *user != EVERYBODY);
-        let dead = |jwt: &Jwt| account_in(jwt) == account && jwt.iat <= unix(until);
-        prove_gone(&system, which, dead, &mut report).await?;
-        self.as_operator.prove_probe(&mut report).await?;
-        report.print()
+        prove_gone(&system, which, dead, report).await;
+        self.as_operator.prove_probe(&papers, report).await;
+        Ok(())
     }
 
-    fn target(&self, until: SystemTime) -> Result<Target, Failure> {
+    fn target(&self, until: i64) -> Result<Target, Failure> {
         let known =
             self.user == EVERYBODY || NkeyKind::of_public_key(&self.user) == Some(NkeyKind::User);
         if known {
@@ -107,17 +113,25 @@ impl Revoke {
                 ),
             ));
         }
-        let credentials = read_credentials(path)?;
-        let jwt = Jwt::read(credentials.jwt())
-            .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
-        if jwt.iat > unix(until) {
+        let (credentials, jwt) = (files::read_credentials(path)?, files::read_user(path)?);
+        let shown = path.display();
+        if jwt.iat > until {
             return Err(Failure::new(
                 Exit::Finding,
                 format!(
-                    "{} was issued at {}, after --at {}, and would stay valid; give that time or a later one",
-                    path.display(),
-                    jwt.iat,
-                    unix(until)
+                    "nothing was sent: {shown} was issued at {}, after --at {}, and would stay valid; give that time or a \
+                     later one",
+                    date::text(jwt.iat),
+                    date::text(until)
+                ),
+            ));
+        }
+        let account = account_in(&jwt);
+        if let Some(other) = self.account.as_ref().filter(|other| **other != account) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "{shown} is of the account {account}, and --account says {other}; leave it out"
                 ),
             ));
         }
@@ -171,65 +185,21 @@ impl Revoke {
         }
     }
 
-    async fn prove_shut_out(
-        &self,
-        credentials: &Credentials,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        match self.as_operator.log_in(credentials).await? {
-            (_, Login::Refused(reason)) => {
+    async fn prove_shut_out(&self, credentials: &Credentials, report: &mut Report) {
+        match self.as_operator.log_in(credentials).await {
+            Ok((_, Login::Refused(reason))) => {
                 report.done(format!("proven: it cannot come back: {reason}"));
             }
-            (_, Login::Accepted) => {
+            Ok((_, Login::Accepted)) => {
                 report.wrong("it can still connect; look into the broker's log");
             }
+            Err(error) => report.open(format!("whether it can come back: {error}")),
         }
-        Ok(())
     }
-}
-
-fn parse_time(text: &str, now: SystemTime) -> Result<SystemTime, Failure> {
-    if text == "now" {
-        return Ok(now);
-    }
-    let seconds = text.parse().ok();
-    let seconds = seconds.or_else(|| {
-        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        u64::try_from(time.unix_timestamp()).ok()
-    });
-    seconds
-        .and_then(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                format!("--at is {text:?}; write now, RFC 3339 as in 2026-01-31T12:00:00Z, or Unix seconds"),
-            )
-        })
 }
 
 const EXAMPLE: &str = "\
 Example:
   microbus-deploy revoke creds/leaked.example_nats.creds --probe creds/other.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_now_or_a_date_or_seconds() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(50);
-        let parsed = |text| {
-            parse_time(text, now)
-                .map(unix)
-                .map_err(|failure| failure.exit())
-        };
-        assert_eq!(parsed("now"), Ok(50));
-        assert_eq!(parsed("1700000000"), Ok(1_700_000_000));
-        assert_eq!(parsed("1970-01-01T01:00:00+00:30"), Ok(1800));
-        for text in ["", "yesterday", "-5", "2026-01-31"] {
-            assert_eq!(parsed(text), Err(Exit::Usage), "{text}");
-        }
-    }
-}

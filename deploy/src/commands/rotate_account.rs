@@ -1,20 +1,23 @@
 //! `rotate-account`: an account whose identity has leaked is replaced by a new one.
 
-use super::as_operator::{AsOperator, Report, could_not_ask, not_changed, read_credentials};
+use super::as_operator::{AsOperator, Papers, Report, could_not_ask, not_changed};
 use super::at_broker::block_on;
+use super::creds::not_issued;
 use super::proof::{account_in, prove_gone};
+use crate::arguments::account_key;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
+use crate::{deployment, files};
 use clap::{Args, Subcommand};
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::account_change::{self, EVERYBODY};
 use microbus_deploy::bootstrap::Mode;
-use microbus_deploy::broker::Login;
-use microbus_deploy::{Jwt, Nkey, NkeyKind, Permissions, Signer};
-use std::error::Error;
+use microbus_deploy::broker::System;
+use microbus_deploy::push::Cluster;
+use microbus_deploy::{Credentials, Jwt, Nkey, NkeyKind, Permissions, Signer, date};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// Replace an account whose identity key has leaked
 ///
@@ -37,18 +40,21 @@ enum Step {
 }
 
 /// Make the new account, and issue every credential again for it
+///
+/// A run that was interrupted is taken up when the same is typed again, with the same keys.
 #[derive(Debug, Args)]
+#[command(after_long_help = NEW_EXAMPLE)]
 struct New {
     /// The public key of the old account
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", value_parser = account_key)]
     account: String,
     /// A new directory for the seeds and the JWT of the new account
     #[arg(long, value_name = "DIR")]
     keys: PathBuf,
-    /// The directory with the credentials of the old account
+    /// The directory with the credentials of the old account; others in it are left alone
     #[arg(long, value_name = "DIR")]
-    credentials: PathBuf,
-    /// Where the credentials of the new account go
+    from_creds: PathBuf,
+    /// Where the credentials of the new account go, another directory
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -57,138 +63,196 @@ struct New {
 
 /// End the old account: everybody in it is cut off
 #[derive(Debug, Args)]
+#[command(after_long_help = RETIRE_EXAMPLE)]
 struct Retire {
     /// The public key of the old account
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", value_parser = account_key)]
     account: String,
     #[command(flatten)]
     as_operator: AsOperator,
 }
 
+/// The keys of the new account.
+struct Keys {
+    identity: Nkey,
+    signing_key: Nkey,
+}
+
 impl RotateAccount {
     /// # Errors
-    /// [`Failure`] when nothing is sent, with the reason.
+    /// [`Failure`] with the reason; the lines before it say whether anything was sent.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        match &self.step {
-            Step::New(new) => block_on(new.make())?,
-            Step::Retire(retire) => block_on(retire.retire())?,
-        }
+        let mut report = Report::default();
+        let done = match &self.step {
+            Step::New(new) => block_on(new.make(&mut report))?,
+            Step::Retire(retire) => block_on(retire.retire(&mut report))?,
+        };
+        report.end(done)
     }
 }
 
 impl New {
-    async fn make(&self) -> Result<Exit, Failure> {
-        let operator = self.as_operator.operator()?;
-        let old = self.old_credentials()?;
+    async fn make(&self, report: &mut Report) -> Result<(), Failure> {
+        let papers = self.as_operator.papers()?;
+        let old = self.old_users(report)?;
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
-        let mut report = Report::default();
         let change = self.as_operator.open(&cluster, &self.account).await?;
-        let [identity, signing_key] = [new_key(NkeyKind::Account)?, new_key(NkeyKind::Account)?];
-        let change =
-            change.into_new_account(&identity.public_key(), vec![signing_key.public_key()]);
-        files::write_new_directory(&self.keys, &[])?;
-        files::write_new_seed(&self.keys.join("account.nk"), &identity)?;
-        files::write_new_seed(&self.keys.join("account-sk.nk"), &signing_key)?;
+        let keys = self.open_keys()?;
+        let account = keys.identity.public_key();
+        let change = change.into_new_account(&account, vec![keys.signing_key.public_key()]);
+        // Signed before anything is sent: what cannot be issued again is known in time.
+        let new = issue_all(&old, &keys)?;
+        files::make_private_directory(&self.out)?;
         let signed = self
             .as_operator
-            .apply(&cluster, &change, &operator, &mut report)
+            .apply(&cluster, &change, &papers, report)
             .await?;
-        files::write_whole(
-            &self.keys.join("account.jwt"),
-            signed.as_bytes(),
-            Mode::Public,
-        )?;
-        report.done(format!(
-            "made: {}, whose keys are in {}",
-            identity.public_key(),
-            self.keys.display()
-        ));
-        let signer = Signer::of_account(&signing_key, &identity.public_key())
-            .map_err(|error| Failure::caused(Exit::Internal, "signing users", &error))?;
-        files::make_private_directory(&self.out)?;
-        for (path, jwt) in &old {
-            let text = issue_again(jwt, &signer, SystemClock.wall())
-                .map_err(|error| Failure::caused(Exit::Finding, path.display(), &*error))?;
-            let name = path.file_name().unwrap_or_default();
+        for (name, credentials) in &new {
+            let text = credentials.to_text();
             files::write_whole(&self.out.join(name), text.as_bytes(), Mode::Secret)?;
         }
+        self.close_keys(&signed)?;
+        report.done(format!(
+            "made: {account}, whose keys are in {}",
+            self.keys.display()
+        ));
         report.done(format!(
             "issued: {} credentials in {}",
-            old.len(),
+            new.len(),
             self.out.display()
         ));
-        self.prove_first(&old, &mut report).await?;
-        report.done(format!(
-            "next: deploy them all at once; then microbus-deploy rotate-account retire {}",
+        if let Some((name, credentials)) = new.first() {
+            let path = self.out.join(name);
+            self.as_operator
+                .prove_login(&path, credentials, report)
+                .await;
+        }
+        self.as_operator.prove_probe(&papers, report).await;
+        report.next(format!(
+            "deploy them all at once; then microbus-deploy rotate-account retire {}",
             self.account
         ));
-        report.print()
-    }
-
-    /// Proves that one of the new credentials can connect.
-    async fn prove_first(
-        &self,
-        old: &[(PathBuf, Jwt)],
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let Some((path, _)) = old.first() else {
-            return Ok(());
-        };
-        let path = self.out.join(path.file_name().unwrap_or_default());
-        match self.as_operator.log_in(&read_credentials(&path)?).await? {
-            (_, Login::Accepted) => report.done(format!("proven: {} can connect", path.display())),
-            (_, Login::Refused(reason)) => {
-                report.wrong(format!("{} cannot connect: {reason}", path.display()));
-            }
-        }
         Ok(())
     }
 
-    /// Reads the credentials of the old account; others in the directory are left alone.
-    fn old_credentials(&self) -> Result<Vec<(PathBuf, Jwt)>, Failure> {
-        let mut paths = credential_files(&self.credentials).map_err(|error| {
-            Failure::caused(Exit::Configuration, self.credentials.display(), &error)
-        })?;
-        paths.sort();
-        let mut old = Vec::new();
-        for path in paths {
-            let jwt = Jwt::read(read_credentials(&path)?.jwt())
-                .map_err(|error| Failure::caused(Exit::Configuration, path.display(), &error))?;
-            if account_in(&jwt) == self.account {
-                old.push((path, jwt));
+    /// Makes the keys in a new directory, or takes up those of a run for the same account that was interrupted.
+    fn open_keys(&self) -> Result<Keys, Failure> {
+        let mark = self.keys.join(UNFINISHED);
+        if !mark.exists() {
+            files::write_new_directory(&self.keys, &[])?;
+            files::write_whole(&mark, self.account.as_bytes(), Mode::Public)?;
+        } else if *files::read_text(&mark)? != self.account {
+            return Err(Failure::new(
+                Exit::Finding,
+                format!(
+                    "{} holds the keys of another account's unfinished rotation; name a new directory",
+                    self.keys.display()
+                ),
+            ));
+        }
+        let key = |name| {
+            let path = self.keys.join(name);
+            if path.exists() {
+                return files::read_seed(&path, NkeyKind::Account);
+            }
+            let key = files::new_key(NkeyKind::Account)?;
+            files::write_new_seed(&path, &key)?;
+            Ok(key)
+        };
+        Ok(Keys {
+            identity: key("account.nk")?,
+            signing_key: key("account-sk.nk")?,
+        })
+    }
+
+    /// Puts the account's JWT beside its keys, and ends the time in which a run is taken up.
+    fn close_keys(&self, signed: &str) -> Result<(), Failure> {
+        let path = self.keys.join("account.jwt");
+        files::write_whole(&path, signed.as_bytes(), Mode::Public)?;
+        let mark = self.keys.join(UNFINISHED);
+        std::fs::remove_file(&mark)
+            .map_err(|error| Failure::caused(Exit::Internal, mark.display(), &error))
+    }
+
+    /// Reads the users of the old account, with the names of their files.
+    fn old_users(&self, report: &mut Report) -> Result<Vec<(OsString, Jwt)>, Failure> {
+        let same = |path: &Path| std::fs::canonicalize(path).ok();
+        if same(&self.out).is_some_and(|out| Some(out) == same(&self.from_creds)) {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--out is where the old credentials are, which are needed until the new ones are deployed; name another directory",
+            ));
+        }
+        let now = date::unix(SystemClock.wall());
+        let mut old = BTreeMap::new();
+        for file in deployment::read_some(&self.from_creds)? {
+            let jwt = deployment::user(&file)?;
+            if account_in(&jwt) != self.account {
+                continue;
+            }
+            if let Some(end) = jwt.exp.filter(|end| *end <= now) {
+                let (path, end) = (&file.path, date::text(end));
+                report.done(format!("left out: {path}, which expired at {end}"));
+                continue;
+            }
+            let path = PathBuf::from(&file.path);
+            let name = path.file_name().unwrap_or_default().to_owned();
+            if old.insert(name.clone(), jwt).is_some() {
+                let name = name.display();
+                return Err(Failure::new(
+                    Exit::Finding,
+                    format!(
+                        "nothing was sent: {} holds two files {name}; take one of them out",
+                        self.from_creds.display()
+                    ),
+                ));
             }
         }
         if old.is_empty() {
             return Err(Failure::new(
                 Exit::Finding,
                 format!(
-                    "{} holds no credentials of {}",
-                    self.credentials.display(),
+                    "nothing was sent: {} holds no credentials of {}",
+                    self.from_creds.display(),
                     self.account
                 ),
             ));
         }
-        Ok(old)
+        Ok(old.into_iter().collect())
     }
 }
 
 impl Retire {
-    async fn retire(&self) -> Result<Exit, Failure> {
+    async fn retire(&self, report: &mut Report) -> Result<(), Failure> {
         let now = SystemClock.wall();
-        let operator = self.as_operator.operator()?;
+        let papers = self.as_operator.papers()?;
+        let dead = |jwt: &Jwt| account_in(jwt) == self.account;
+        papers.refuse_dead_probe(dead)?;
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
-        let mut report = Report::default();
         let mut change = self.as_operator.open(&cluster, &self.account).await?;
         change
             .revoke(EVERYBODY, now, now)
             .map_err(|error| not_changed(&error))?;
         // The leaked key can still sign: what it signs from now on ends with the account itself.
         self.as_operator
-            .apply(&cluster, &change, &operator, &mut report)
+            .apply(&cluster, &change, &papers, report)
             .await?;
-        let request = account_change::deletion(&self.account, &operator, now)
+        self.delete(&system, &cluster, &papers, report).await?;
+        prove_gone(&system, None, dead, report).await;
+        self.as_operator.prove_probe(&papers, report).await;
+        Ok(())
+    }
+
+    async fn delete(
+        &self,
+        system: &System,
+        cluster: &Cluster<'_>,
+        papers: &Papers,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let request = account_change::deletion(&self.account, &papers.operator, SystemClock.wall())
             .map_err(|error| Failure::caused(Exit::Internal, "signing the request", &error))?;
         let answers = system
             .delete(&request)
@@ -201,63 +265,62 @@ impl Retire {
                 "deleted: {} at each of {servers} servers",
                 self.account
             ));
-        } else {
-            let said: Vec<_> = answers
-                .iter()
-                .map(|answer| answer.message.as_str())
-                .collect();
-            report.wrong(format!(
-                "{deleted} of {servers} servers deleted {} ({}); whoever has its key can sign new users: \
-                 take it out of resolver_preload, or set allow_delete",
-                self.account,
-                said.join("; ")
-            ));
+            return Ok(());
         }
-        let dead = |jwt: &Jwt| account_in(jwt) == self.account;
-        prove_gone(&system, None, dead, &mut report).await?;
-        self.as_operator.prove_probe(&mut report).await?;
-        report.print()
+        let said: Vec<_> = answers
+            .iter()
+            .map(|answer| answer.message.as_str())
+            .collect();
+        report.wrong(format!(
+            "{deleted} of {servers} servers deleted {} ({}); whoever has its key can sign new users: \
+             take it out of resolver_preload, or set allow_delete",
+            self.account,
+            said.join("; ")
+        ));
+        Ok(())
     }
 }
 
-fn new_key(kind: NkeyKind) -> Result<Nkey, Failure> {
-    Nkey::from_random(kind, files::random_seed()?)
-        .map_err(|error| Failure::caused(Exit::Internal, "making a key", &error))
-}
-
-fn credential_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|kind| kind == "creds") {
-            files.push(path);
-        }
+/// Issues what each of `old` may do to a new key of the same name, until the same end.
+fn issue_all(
+    old: &[(OsString, Jwt)],
+    keys: &Keys,
+) -> Result<Vec<(OsString, Credentials)>, Failure> {
+    let signer = Signer::of_account(&keys.signing_key, &keys.identity.public_key())
+        .map_err(|error| Failure::caused(Exit::Internal, "signing users", &error))?;
+    let mut new = Vec::new();
+    for (name, jwt) in old {
+        let permissions = Permissions::of_jwt(jwt, None)
+            .map_err(|error| Failure::caused(Exit::Finding, name.display(), &error))?;
+        let user = files::new_key(NkeyKind::User)?;
+        let (end, now) = (jwt.exp.map(date::moment), SystemClock.wall());
+        let credentials = signer
+            .issue(&jwt.name, &user, &permissions, end, now)
+            .map_err(|error| not_issued(&error))?;
+        new.push((name.clone(), credentials));
     }
-    Ok(files)
+    Ok(new)
 }
 
-/// Issues what `old` may do to a new key of the same name, until the same end.
-fn issue_again(
-    old: &Jwt,
-    signer: &Signer<'_>,
-    now: SystemTime,
-) -> Result<zeroize::Zeroizing<String>, Box<dyn Error>> {
-    let permissions = Permissions::of_jwt(old, None)?;
-    let end = old.exp.and_then(|end| u64::try_from(end).ok());
-    let end = end.and_then(|end| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(end)));
-    let user = Nkey::from_random(
-        NkeyKind::User,
-        files::random_seed().map_err(|failure| failure.to_string())?,
-    )?;
-    Ok(signer
-        .issue(&old.name, &user, &permissions, end, now)?
-        .to_text())
-}
+/// Stands in a directory of keys, with the old account in it, until its credentials are issued.
+const UNFINISHED: &str = "unfinished";
+
+const NEW_EXAMPLE: &str = "\
+Example:
+  microbus-deploy rotate-account new A… --keys ops/account2 --from-creds creds --out creds2 \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
+";
+
+const RETIRE_EXAMPLE: &str = "\
+Example:
+  microbus-deploy rotate-account retire A… --probe creds2/login.example_nats.creds \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
+";
 
 const EXAMPLE: &str = "\
 Example:
-  microbus-deploy rotate-account new A… --keys ops/account2 --credentials creds --out creds2 \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+  microbus-deploy rotate-account new A… --keys ops/account2 --from-creds creds --out creds2 \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
   microbus-deploy rotate-account retire A… --probe creds2/login.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";

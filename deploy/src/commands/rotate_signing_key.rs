@@ -3,12 +3,14 @@
 use super::as_operator::{AsOperator, Report, not_changed};
 use super::at_broker::block_on;
 use super::proof::{account_in, prove_gone};
+use crate::arguments::account_key;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::files;
+use crate::pending_seed::PendingSeed;
 use clap::{Args, Subcommand};
+use microbus_deploy::Jwt;
 use microbus_deploy::bootstrap::Mode;
-use microbus_deploy::{Jwt, Nkey, NkeyKind};
 use std::path::PathBuf;
 
 /// Replace the key that signs the users of an account
@@ -32,10 +34,14 @@ enum Step {
 }
 
 /// Make a new key, and have the account list it beside the old one
+///
+/// A run that was interrupted is taken up when the same is typed again: until it is done the seed is in FILE with the ending
+/// .pending.nk.
 #[derive(Debug, Args)]
+#[command(after_long_help = ADD_EXAMPLE)]
 struct Add {
     /// The public key of the account
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", value_parser = account_key)]
     account: String,
     /// Where the seed of the new key goes; a file that is there is never overwritten
     #[arg(long, value_name = "FILE")]
@@ -49,12 +55,13 @@ struct Add {
 
 /// Take a key from the account: users that it signed are cut off
 #[derive(Debug, Args)]
+#[command(after_long_help = REMOVE_EXAMPLE)]
 struct Remove {
     /// The public key of the account
-    #[arg(value_name = "ACCOUNT")]
+    #[arg(value_name = "ACCOUNT", value_parser = account_key)]
     account: String,
     /// The public key to take away
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = account_key)]
     key: String,
     #[command(flatten)]
     as_operator: AsOperator,
@@ -62,77 +69,90 @@ struct Remove {
 
 impl RotateSigningKey {
     /// # Errors
-    /// [`Failure`] when nothing is sent, with the reason.
+    /// [`Failure`] with the reason; the lines before it say whether anything was sent.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        match &self.step {
-            Step::Add(add) => block_on(add.add())?,
-            Step::Remove(remove) => block_on(remove.remove())?,
-        }
+        let mut report = Report::default();
+        let done = match &self.step {
+            Step::Add(add) => block_on(add.add(&mut report))?,
+            Step::Remove(remove) => block_on(remove.remove(&mut report))?,
+        };
+        report.end(done)
     }
 }
 
 impl Add {
-    async fn add(&self) -> Result<Exit, Failure> {
-        let operator = self.as_operator.operator()?;
+    async fn add(&self, report: &mut Report) -> Result<(), Failure> {
+        let papers = self.as_operator.papers()?;
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
-        let mut report = Report::default();
         let mut change = self.as_operator.open(&cluster, &self.account).await?;
-        let key = Nkey::from_random(NkeyKind::Account, files::random_seed()?)
-            .map_err(|error| Failure::caused(Exit::Internal, "making a key", &error))?;
-        change
-            .add_signing_key(&key.public_key())
-            .map_err(|error| not_changed(&error))?;
         // The seed comes first: an account that lists a key which nobody has is of no use.
-        files::write_new_seed(&self.new_key, &key)?;
+        let pending = PendingSeed::open(&self.new_key)?;
+        let key = pending.key().public_key();
+        change
+            .add_signing_key(&key)
+            .map_err(|error| not_changed(&error))?;
         let signed = self
             .as_operator
-            .apply(&cluster, &change, &operator, &mut report)
+            .apply(&cluster, &change, &papers, report)
             .await?;
         files::write_whole(&self.account_jwt, signed.as_bytes(), Mode::Public)?;
-        report.done(format!(
-            "added: {}, whose seed is in {}",
-            key.public_key(),
-            self.new_key.display()
+        pending.settle()?;
+        let (new_key, account_jwt) = (self.new_key.display(), self.account_jwt.display());
+        report.done(format!("added: {key}, whose seed is in {new_key}"));
+        self.as_operator.prove_probe(&papers, report).await;
+        report.next(format!(
+            "microbus-deploy creds --from-creds creds --signing-key {new_key} --account-jwt {account_jwt} --out new; \
+             deploy them; microbus-deploy rotate-signing-key remove"
         ));
-        self.as_operator.prove_probe(&mut report).await?;
-        report.done(format!(
-            "next: microbus-deploy creds --from-creds …_nats.creds --signing-key {} --account-jwt {} --out new; \
-             deploy them; microbus-deploy rotate-signing-key remove",
-            self.new_key.display(),
-            self.account_jwt.display()
-        ));
-        report.print()
+        Ok(())
     }
 }
 
 impl Remove {
-    async fn remove(&self) -> Result<Exit, Failure> {
-        let operator = self.as_operator.operator()?;
+    async fn remove(&self, report: &mut Report) -> Result<(), Failure> {
+        if self.key == self.account {
+            return Err(Failure::new(
+                Exit::Usage,
+                "an account is its own key, which cannot be taken from it; microbus-deploy rotate-account makes another",
+            ));
+        }
+        let papers = self.as_operator.papers()?;
+        let dead = |jwt: &Jwt| jwt.iss == self.key && account_in(jwt) == self.account;
+        papers.refuse_dead_probe(dead)?;
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
-        let mut report = Report::default();
         let mut change = self.as_operator.open(&cluster, &self.account).await?;
         change
             .remove_signing_key(&self.key)
             .map_err(|error| not_changed(&error))?;
         self.as_operator
-            .apply(&cluster, &change, &operator, &mut report)
+            .apply(&cluster, &change, &papers, report)
             .await?;
         report.done(format!("removed: {} of {}", self.key, self.account));
-        let dead = |jwt: &Jwt| jwt.iss == self.key && account_in(jwt) == self.account;
-        prove_gone(&system, None, dead, &mut report).await?;
-        self.as_operator.prove_probe(&mut report).await?;
-        report.print()
+        prove_gone(&system, None, dead, report).await;
+        self.as_operator.prove_probe(&papers, report).await;
+        Ok(())
     }
 }
+
+const ADD_EXAMPLE: &str = "\
+Example:
+  microbus-deploy rotate-signing-key add A… --new-key ops/account-sk2.nk --account-jwt ops/account2.jwt \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
+";
+
+const REMOVE_EXAMPLE: &str = "\
+Example:
+  microbus-deploy rotate-signing-key remove A… --key A… --probe new/login.example_nats.creds \\
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
+";
 
 const EXAMPLE: &str = "\
 Example:
   microbus-deploy rotate-signing-key add A… --new-key ops/account-sk2.nk --account-jwt ops/account2.jwt \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
-  microbus-deploy creds --from-creds creds/login.example_nats.creds --signing-key ops/account-sk2.nk \\
-    --account-jwt ops/account2.jwt --out new
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
+  microbus-deploy creds --from-creds creds --signing-key ops/account-sk2.nk --account-jwt ops/account2.jwt --out new
   microbus-deploy rotate-signing-key remove A… --key A… --probe new/login.example_nats.creds \\
-    --nats nats://nats.internal:4222 --system-credentials ops/sys.creds --operator-key ops/operator-sk.nk
+    --nats nats://nats.internal:4222 --system-creds ops/sys.creds --operator-key ops/operator-sk.nk
 ";

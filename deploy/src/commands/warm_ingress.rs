@@ -5,7 +5,6 @@ use super::at_bus::AtBus;
 use crate::arguments;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
 use crate::output::{print, print_json};
 use clap::Args;
 use microbus_bus::{Artifacts, Connector};
@@ -68,10 +67,6 @@ impl WarmIngress {
     /// # Errors
     /// [`Failure`] when the bus cannot be asked, or the key is not published in time.
     pub(crate) fn run(self) -> Result<Exit, Failure> {
-        // Certificates are read once before anything is sent, so that a wrong path is a clear error.
-        if let Some(path) = &self.bus.ca {
-            let _readable = files::read_text(path)?;
-        }
         let (warmed, served) = block_on(self.warm())??;
         if self.json {
             print_json(&serde_json::json!({"ingresses": warmed, "jwk_sets_served": served}))?;
@@ -83,6 +78,7 @@ impl WarmIngress {
     }
 
     async fn warm(&self) -> Result<(Vec<Warmed>, Option<u64>), Failure> {
+        let artifacts = self.bus.artifacts()?;
         let connector = self.bus.connect(self.creds.as_deref()).await?;
         if let (Some(connector), Some(kid)) = (&connector, &self.kid) {
             until_published(connector, kid, self.wait).await?;
@@ -91,7 +87,7 @@ impl WarmIngress {
         let mut tasks = JoinSet::new();
         for (position, url) in self.urls.iter().cloned().enumerate() {
             let token = warm_up::token(&random()?);
-            let (artifacts, patience) = (self.bus.artifacts(), self.timeout);
+            let (artifacts, patience) = (artifacts.clone(), self.timeout);
             tasks.spawn(
                 async move { (position, warm_one(url, &token, &artifacts, patience).await) },
             );

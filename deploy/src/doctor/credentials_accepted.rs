@@ -76,7 +76,7 @@ fn explain(path: &Path, jwt: &Jwt, reason: &str, trusted: Option<&Trusted>, now:
     let Some(trusted) = trusted else {
         return CHECK.fail(
             format!("{path}: {reason}"),
-            "give --system-credentials, and this says which link of the chain is broken",
+            "give --system-creds, and this says which link of the chain is broken",
         );
     };
     match first_broken_link(jwt, &trusted.accounts, &trusted.operators, now) {

@@ -33,7 +33,7 @@ pub(super) async fn check(
     let Some(own) = Own::of(jwt) else {
         return vec![CHECK.unknown(
             "the credentials do not let their service speak as itself",
-            "name those of an ordinary service with --credentials",
+            "name those of an ordinary service with --creds",
         )];
     };
     match attempt_all(server, artifacts, credentials, jwt, &own).await {

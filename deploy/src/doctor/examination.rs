@@ -11,6 +11,7 @@ use super::{
 };
 use crate::broker::service::{self, Own};
 use crate::broker::{Server, Session, SessionError, System, SystemError};
+use crate::date::unix;
 use crate::jwt::Jwt;
 use crate::push::Cluster;
 use microbus_bus::{Artifacts, Clock as _, SystemClock};
@@ -19,7 +20,7 @@ use microbus_wire::Plane;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -229,15 +230,21 @@ impl Examination<'_> {
     /// Looks at the cluster as a user of the system account.
     async fn system(&self, urls: &str) -> (Vec<Finding>, Option<Trusted>) {
         let Some(credentials) = &self.request.system_credentials else {
-            let why = "no credentials of the system account named with --system-credentials";
+            let why = "no credentials of the system account named with --system-creds";
             return (SYSTEM.iter().map(|check| check.skip(why)).collect(), None);
         };
         let mut artifacts = self.artifacts.clone();
         artifacts.credentials = Some(credentials.clone());
+        let operator = self
+            .request
+            .operator_jwt
+            .iter()
+            .map(|_| &broker_opmode::CHECK);
+        let asked_for: Vec<_> = SYSTEM.into_iter().chain(operator).collect();
         let unknown = |found: String| {
             let remedy =
                 "give credentials of a user of the account that the servers call system_account";
-            SYSTEM
+            asked_for
                 .iter()
                 .map(|check| check.unknown(found.clone(), remedy))
                 .collect()
@@ -311,11 +318,11 @@ impl Examination<'_> {
         let ordinary = match self.ordinary() {
             Ok(Some(ordinary)) => ordinary,
             Ok(None) => {
-                let why = "no credentials of a service, in a directory or named with --credentials";
+                let why = "no credentials of a service, in a directory or named with --creds";
                 return SERVICE.iter().map(|check| check.skip(why)).collect();
             }
             Err(error) => {
-                let remedy = "name readable credentials with --credentials";
+                let remedy = "name readable credentials with --creds";
                 return SERVICE
                     .iter()
                     .map(|check| check.unknown(error.clone(), remedy))
@@ -417,11 +424,6 @@ fn told(error: &SessionError) -> String {
         source = deeper.source();
     }
     told
-}
-
-fn unix(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Checks for which a broker must answer.

@@ -2,7 +2,8 @@
 
 use super::place::Place;
 use super::{Check, Finding};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use crate::date::unix;
+use std::time::{Duration, SystemTime};
 
 pub(super) const CHECK: Check = Check {
     id: "expiry",
@@ -45,9 +46,4 @@ fn hours(seconds: i64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         172_800.. => format!("{} days", seconds / 86_400),
     }
-}
-
-fn unix(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

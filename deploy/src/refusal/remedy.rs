@@ -192,7 +192,7 @@ impl Reason {
                 "Sign the account anew with the operator's key and push it: no user of it can connect."
             }
             Self::LoginRefused => {
-                "Give what is missing: --creds, and the account's and the operator's JWT as the broker has them. Its own log names the cause too."
+                "Give what is missing of --creds, --account-jwt and --operator-jwt. Where all of it is in order, the broker has another account or operator than these files: doctor --system-creds compares them, and the broker's log names the cause too."
             }
             Self::LoginTimeout => {
                 "Look at the network between the two, and whether the broker is overloaded."

@@ -142,15 +142,19 @@ fn a_declared_event_needs_no_manifest_of_its_source_package() {
 
 #[test]
 fn an_unknown_endpoint_is_no_permission() {
-    for call in [
-        "{host: access.token.core, endpoint: Mnt}",
-        "{host: stranger.example, endpoint: Mint}",
+    for (call, reason) in [
+        (
+            "{host: access.token.core, endpoint: Mnt}",
+            "access.token.core has no Mnt, but JWKS, LocalKeys, Mint;",
+        ),
+        (
+            "{host: stranger.example, endpoint: Mint}",
+            "no manifest at hand says what Mint of stranger.example is;",
+        ),
     ] {
         let yaml = format!("calls: {{hostname: a.example, calls: [{call}]}}");
-        assert!(
-            matches!(permissions(&yaml), Err(ServiceError::Unknown { .. })),
-            "{call}"
-        );
+        let refused = permissions(&yaml).unwrap_err().to_string();
+        assert!(refused.starts_with(reason), "{refused}");
     }
 }
 

@@ -67,9 +67,15 @@ fn keys_that_would_make_useless_credentials_are_refused() {
     let creds = |key: &str| desk.run(&format!("creds {ISSUERS} --signing-key {key}"));
     creds("other/account-sk.nk --account-jwt ops/account.jwt")
         .failed(78, &["neither the account", "the broker would refuse"]);
-    creds("ops/operator.nk").failed(78, &["Account"]);
-    creds("ops/account.jwt").failed(1, &["mode 0644"]);
+    creds("ops/operator.nk").failed(
+        78,
+        &["ops/operator.nk", "than an account", "begins with SA"],
+    );
+    creds("ops/account.jwt").failed(78, &["ops/account.jwt", "not a seed"]);
     creds("ops/none.nk").failed(78, &["ops/none.nk"]);
+    creds("ops/account.nk --account AAAA").failed(2, &["--account", "56 characters"]);
+    creds("ops/account.nk --out ops/account.jwt")
+        .failed(78, &["ops/account.jwt", "a file is where a directory"]);
     desk.set_mode("ops/account.nk", 0o640);
     creds("ops/account.nk").failed(1, &["mode 0640"]);
     assert!(!desk.path("creds").exists());
@@ -232,6 +238,63 @@ fn a_credential_is_signed_again_with_what_it_allows() {
         moved.strings(&["pub", "allow"]).last().unwrap(),
         &"lab.danger.666.foreman_core.*.*.*.mint"
     );
+}
+
+#[test]
+fn a_directory_of_credentials_is_signed_again_and_two_that_differ_are_not() {
+    let desk = Desk::with_accounts();
+    desk.creds(&format!("{ISSUERS} --plane prod")).succeeded();
+    desk.creds("--from-creds creds --out again").succeeded();
+    assert_eq!(desk.list("again"), desk.list("creds"));
+    desk.creds("--service access.token.core --plane lab --out creds/other")
+        .succeeded();
+    desk.creds("--from-creds creds --out third").failed(
+        78,
+        &["is a second one of access.token.core", "other permissions"],
+    );
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.creds("--from-creds empty")
+        .failed(78, &["empty has no .creds file in it"]);
+}
+
+#[test]
+fn a_key_of_which_nothing_says_what_it_is_counts_as_the_account_and_is_warned_about() {
+    let desk = Desk::with_accounts();
+    let warned = desk
+        .run(&format!("creds {ISSUERS} --signing-key ops/account-sk.nk"))
+        .succeeded();
+    assert!(
+        warned.stderr.contains("give --account-jwt"),
+        "{}",
+        warned.stderr
+    );
+    let account = desk.jwt("ops/account.jwt").sub;
+    for known in [
+        "--signing-key ops/account-sk.nk --account-jwt ops/account.jwt".to_owned(),
+        format!("--signing-key ops/account.nk --account {account}"),
+    ] {
+        let said = desk.run(&format!("creds {ISSUERS} {known}")).succeeded();
+        assert_eq!(said.stderr, "", "{known}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_list_of_calls_is_said_once() {
+    let desk = Desk::with_accounts();
+    desk.write("calls.yaml", "hostname: x.y\ncalls: [{hots: a.b}]\n");
+    let said = desk.creds("--calls calls.yaml").failed(78, &["calls.yaml"]);
+    assert_eq!(said.stderr.matches("unknown field").count(), 1, "{said:?}");
+}
+
+#[test]
+fn who_may_not_mint_is_told_before_the_broker_is_asked() {
+    let desk = Desk::with_accounts();
+    desk.creds("--service http.ingress.core").succeeded();
+    let mint = "mint --nats nats://127.0.0.1:1 --creds creds/http.ingress.core_nats.creds";
+    desk.run(&format!("{mint} --issuer bearer"))
+        .failed(1, &["may not call Mint of bearer.token.core", "--calls"]);
+    desk.run(mint)
+        .failed(69, &["no broker at 127.0.0.1:1", "--nats"]);
 }
 
 #[test]

@@ -81,6 +81,11 @@ impl Desk {
         std::fs::set_permissions(self.path(name), mode).unwrap();
     }
 
+    /// Returns what a file with a JWT says.
+    pub(crate) fn jwt(&self, name: &str) -> Jwt {
+        Jwt::read(&self.read(name)).unwrap()
+    }
+
     /// Returns the claims of a `.creds` file.
     pub(crate) fn user(&self, name: &str) -> Jwt {
         let credentials = Credentials::parse(&self.read(name)).unwrap();

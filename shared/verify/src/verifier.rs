@@ -148,9 +148,8 @@ impl Verifier {
         let found = match self.shared.store(missing.issuer()).find(missing.key_id()) {
             // Fetched since, or by another thread.
             Finding::Known(key) => return Check::Done(self.shared.verify(token, missing, key)),
-            Finding::Unknown | Finding::Unavailable(_) => {
-                return Check::Done(Err(VerifyError::UnknownKey.into()));
-            }
+            Finding::Unknown => return Check::Done(Err(VerifyError::UnknownKey.into())),
+            Finding::Unavailable(error) => return Check::Done(Err(error.into())),
             Finding::Waiting(found) => found,
         };
         let (shared, token) = (Arc::clone(&self.shared), token.to_owned());

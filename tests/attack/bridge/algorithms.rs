@@ -2,10 +2,8 @@
 
 use super::ALGORITHMS;
 use super::forger::{Case, Forger};
-use crate::forger::encode;
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::algorithms::{keyed, published};
+use crate::unsigned::spellings_of_none;
 
 pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
     let mut cases = hmacs(forger);
@@ -20,80 +18,28 @@ fn header(forger: &Forger<'_>, alg: &str) -> String {
     format!(r#"{{"alg":{alg},"kid":"{kid}","typ":"{typ}"}}"#)
 }
 
-/// The public key, in any form that somebody publishes, as the secret of an HMAC.
+/// The public key as the secret of an HMAC.
 fn hmacs(forger: &Forger<'_>) -> Vec<Case> {
-    let der = forger.signer.public_der().unwrap();
-    let lines = STANDARD.encode(&der);
-    let lines: Vec<_> = lines
-        .as_bytes()
-        .chunks(64)
-        .map(|line| std::str::from_utf8(line).unwrap())
-        .collect();
-    let pem = format!(
-        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
-        lines.join("\n")
-    );
     let jwk = forger.signer.jwk();
-    let first = ["n", "x"]
-        .iter()
-        .find_map(|name| jwk[name].as_str())
-        .unwrap();
-    let secrets: [(&str, Vec<u8>); 9] = [
-        ("DER key", der),
-        ("PEM key", pem.clone().into_bytes()),
-        ("PEM key without its last line break", pem.trim_end().into()),
-        ("PEM key with CRLF", pem.replace('\n', "\r\n").into_bytes()),
-        ("JWK", jwk.to_string().into_bytes()),
-        ("JWK Set", format!(r#"{{"keys":[{jwk}]}}"#).into_bytes()),
-        ("encoded number", first.as_bytes().to_vec()),
-        ("key ID", forger.signer.kid.clone().into_bytes()),
-        ("empty key", Vec::new()),
-    ];
-    let mut cases = Vec::new();
-    for (alg, algorithm) in [
-        ("HS256", hmac::HMAC_SHA256),
-        ("HS384", hmac::HMAC_SHA384),
-        ("HS512", hmac::HMAC_SHA512),
-    ] {
-        for (what, secret) in &secrets {
-            let header = header(forger, &format!("\"{alg}\""));
-            let input = format!("{}.{}", encode(header), encode(forger.payload()));
-            let tag = hmac::sign(&hmac::Key::new(algorithm, secret), input.as_bytes());
-            let token = format!("{input}.{}", encode(tag.as_ref()));
-            cases.push(forger.case(
-                "algorithms",
-                format!("{alg} keyed with the {what}"),
-                token,
-                "alg",
-            ));
-        }
-    }
-    cases
+    let first = ["n", "x"].iter().find_map(|name| jwk[name].as_str());
+    let der = forger.signer.public_der().unwrap();
+    let mut secrets = published(der, &jwk.to_string(), &forger.signer.kid);
+    secrets.push(("encoded number", first.unwrap().into()));
+    let header = |alg: &str| header(forger, &format!("\"{alg}\""));
+    keyed(header, &forger.payload(), &secrets)
+        .into_iter()
+        .map(|(what, token)| forger.case("algorithms", what, token, "alg"))
+        .collect()
 }
 
 fn none(forger: &Forger<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
-    for case in 0..16_u8 {
-        let spell = |(at, c): (usize, char)| {
-            if case & (1 << at) == 0 {
-                c
-            } else {
-                c.to_ascii_uppercase()
-            }
-        };
-        let spelled: String = "none".chars().enumerate().map(spell).collect();
-        for alg in [
-            spelled.clone(),
-            format!("{spelled} "),
-            format!(" {spelled}"),
-            format!("{spelled}\\u0000"),
-        ] {
-            let token = forger.signed(header(forger, &format!("\"{alg}\"")), forger.payload());
-            let (input, _) = token.rsplit_once('.').unwrap();
-            let empty = format!("{input}.");
-            cases.push(forger.case("algorithms", format!("alg {alg:?}, unsigned"), empty, "alg"));
-            cases.push(forger.case("algorithms", format!("alg {alg:?}, signed"), token, "alg"));
-        }
+    for (what, alg) in spellings_of_none() {
+        let token = forger.signed(header(forger, &format!("\"{alg}\"")), forger.payload());
+        let (input, _) = token.rsplit_once('.').unwrap();
+        let empty = format!("{input}.");
+        cases.push(forger.case("algorithms", format!("{what}, unsigned"), empty, "alg"));
+        cases.push(forger.case("algorithms", format!("{what}, signed"), token, "alg"));
     }
     cases
 }

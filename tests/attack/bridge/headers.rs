@@ -2,6 +2,7 @@
 
 use super::forger::{Case, Forger};
 use crate::forger::encode;
+use crate::headers::hostile_members;
 use microbus_idp_bridge::TokenKind;
 
 pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
@@ -13,53 +14,13 @@ pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
 
 fn members(forger: &Forger<'_>) -> Vec<Case> {
     let jwk = forger.stranger.jwk();
-    let mut values: Vec<(&str, String)> =
-        vec![("jwk", jwk.to_string()), ("jwk", format!("[{jwk}]"))];
+    let mut values = hostile_members(&jwk.to_string());
     for member in ["jku", "x5u"] {
-        for url in [
-            "https://evil.example/jwks",
-            "http://127.0.0.1/jwks",
-            "http://169.254.169.254/latest",
-            "file:///etc/passwd",
-            "data:application/json,%7B%7D",
-            "//evil.example",
-            forger.target.provider.issuer(),
-            "../../jwks",
-        ] {
-            values.push((member, format!("\"{url}\"")));
-        }
+        values.push((member, format!("\"{}\"", forger.target.provider.issuer())));
     }
-    for member in [
-        "jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "cty",
-    ] {
-        for value in [
-            "null",
-            "true",
-            "false",
-            "0",
-            "{}",
-            "[]",
-            "[null]",
-            r#""""#,
-            r#"["exp"]"#,
-        ] {
-            values.push((member, value.to_owned()));
-        }
-    }
-    for names in [
-        r#"["b64"]"#,
-        r#"["alg"]"#,
-        r#"["exp","exp"]"#,
-        r#"["crit"]"#,
-        r#""exp""#,
-    ] {
-        values.push(("crit", names.to_owned()));
-    }
-    for value in [r#""JWT""#, r#""JWS""#] {
+    for value in ["null", "true", "{}", "[]", r#""""#, r#""JWT""#, r#""JWS""#] {
         values.push(("cty", value.to_owned()));
     }
-    values.push(("x5c", r#"["MIIB"]"#.to_owned()));
-    values.push(("zip", r#""DEF""#.to_owned()));
     let mut cases: Vec<_> = values
         .into_iter()
         .map(|(member, value)| {

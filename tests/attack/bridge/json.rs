@@ -1,7 +1,7 @@
 //! Headers and payloads that two JSON readers would read differently, or that cost too much.
 
 use super::forger::{Case, Forger};
-use crate::json::{malformed, members};
+use crate::json::{costly, malformed, members, twice};
 
 pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
@@ -19,7 +19,7 @@ pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
         let token = forger.signed(forger.header_with(&members), forger.payload());
         cases.push(forger.case("json", format!("header member: {what}"), token, "header"));
     }
-    for name in [
+    let names = [
         "exp",
         "iat",
         "nbf",
@@ -30,34 +30,13 @@ pub(crate) fn cases(forger: &Forger<'_>) -> Vec<Case> {
         "nonce",
         "client_id",
         "groups",
-    ] {
-        let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
-        for (form, members) in [
-            ("twice", format!(r#""{name}":1,"{name}":1"#)),
-            ("twice, escaped", format!(r#""{name}":1,"{escaped}":2"#)),
-            (
-                "twice inside an object",
-                format!(r#""x":{{"{name}":1,"{escaped}":2}}"#),
-            ),
-        ] {
-            let token = forger.signed(forger.header(), forger.payload_with(&members));
-            cases.push(forger.case("json", format!("{name} {form}"), token, "payload"));
-        }
+    ];
+    for (what, members) in twice(&names) {
+        let token = forger.signed(forger.header(), forger.payload_with(&members));
+        cases.push(forger.case("json", what, token, "payload"));
     }
-    // Nobody signs these: they must be refused for their size before anything else is looked at.
-    let [header, _, signature] = forger.parts();
-    for (what, text) in [
-        ("10 MiB of text", "x".repeat(10 << 20)),
-        ("100 000 lists inside one another", "[".repeat(100_000)),
-        ("100 000 claims", r#""x":0,"#.repeat(100_000)),
-    ] {
-        let payload = base64_simd::URL_SAFE_NO_PAD.encode_to_string(text);
-        cases.push(forger.case(
-            "json",
-            what,
-            format!("{header}.{payload}.{signature}"),
-            "too_large",
-        ));
+    for (what, token) in costly(&forger.parts()) {
+        cases.push(forger.case("json", what, token, "too_large"));
     }
     cases
 }

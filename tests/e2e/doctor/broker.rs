@@ -81,7 +81,7 @@ async fn what_a_server_says_about_itself_is_judged() {
         "service",
         "--nats",
         &server.url(),
-        "--system-credentials",
+        "--system-creds",
         "ops/sys.creds",
         "--only",
         "broker-monitor,broker-limits",
@@ -92,6 +92,34 @@ async fn what_a_server_says_about_itself_is_judged() {
         "WARN",
         "bounds no connection's subscriptions",
     );
+}
+
+#[tokio::test]
+async fn what_only_the_system_account_can_tell_is_not_passed_over() {
+    let desk = Desk::open().await;
+    desk.issue_plain("some.example", "service");
+    let ask = |system: &str| {
+        let url = desk.url();
+        let what = ["doctor", "--json", "--nats", &url, "--directory", "service"];
+        let who = [
+            "--operator-jwt",
+            "ops/operator.jwt",
+            "--system-creds",
+            system,
+        ];
+        let only = ["--only", "broker-opmode"];
+        desk.run(&[&what[..], &who, &only].concat())
+    };
+    let told = diagnosis(&ask("ops/sys.creds"));
+    assert_eq!(told.code, 0);
+    let not_told = diagnosis(&ask("service/some.example_nats.creds"));
+    not_told.names("broker-opmode", "UNKNOWN", "no server answers questions");
+    assert_eq!(not_told.code, 5);
+    // A wrong path is a mistake of whoever typed it, and nothing about the deployment.
+    ask("none.creds").ended(78).complained("reading none.creds");
+    desk.type_line("doctor --operator-jwt ops/operator.jwt")
+        .ended(2)
+        .complained("--system-creds");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn why_the_broker_refuses_a_credential_is_named() {
             "--json",
             "--directory",
             "service",
-            "--system-credentials",
+            "--system-creds",
             "ops/sys.creds",
             "--operator-jwt",
             "ops/operator.jwt",
@@ -41,12 +41,10 @@ async fn why_the_broker_refuses_a_credential_is_named() {
     let good = desk.issue_plain("some.example", "creds");
     // A signing key that is taken for an identity, as the Go generator takes it.
     desk.run(&[&signing, &["ops/account-sk.nk", "--out", "nameless"][..]].concat());
-    if desk.path("nameless/some.example_nats.creds").exists() {
-        fs::copy(desk.path("nameless/some.example_nats.creds"), &place).unwrap();
-        fs::copy(&good, desk.path("service/other.example_nats.creds")).unwrap();
-        doctor().names("creds-accepted", "FAIL", "without issuer_account");
-        fs::remove_file(desk.path("service/other.example_nats.creds")).unwrap();
-    }
+    fs::copy(desk.path("nameless/some.example_nats.creds"), &place).unwrap();
+    fs::copy(&good, desk.path("service/other.example_nats.creds")).unwrap();
+    doctor().names("creds-accepted", "FAIL", "without issuer_account");
+    fs::remove_file(desk.path("service/other.example_nats.creds")).unwrap();
     // A key that is no key of the account.
     let unlisted = Nkey::from_random(NkeyKind::Account, [6; 32]).unwrap();
     desk.write("unlisted.nk", unlisted.expose_seed().unwrap().as_bytes());
@@ -118,7 +116,7 @@ async fn why_the_broker_refuses_a_credential_is_named() {
         "--json",
         "--directory",
         "service",
-        "--system-credentials",
+        "--system-creds",
         "ops/sys.creds",
         "--operator-jwt",
         stranger.path("ops/operator.jwt").to_str().unwrap(),

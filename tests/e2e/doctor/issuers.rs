@@ -15,7 +15,7 @@ async fn what_is_wrong_with_issuers_and_tokens_is_named() {
         .desk
         .run(&[
             "mint",
-            "--credentials",
+            "--creds",
             &format!("{SERVICE}/{SERVICE}_nats.creds"),
             "--nats",
             &deployed.desk.url(),

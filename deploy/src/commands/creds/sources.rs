@@ -2,14 +2,13 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::files;
+use crate::{deployment, files, output};
 use clap::Args;
 use microbus_deploy::bundle::{self, Bundle};
 use microbus_deploy::service::ServiceError;
-use microbus_deploy::{Calls, Credentials, Jwt, Manifest, Permissions, Presets, Service};
+use microbus_deploy::{Calls, Manifest, Permissions, Presets, Service};
 use microbus_wire::{Hostname, Plane};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Which services get credentials; at least one source is needed, and they may be combined.
@@ -28,8 +27,8 @@ pub(super) struct Sources {
     /// Lists of calls, each of the service that its hostname says: one without a manifest, or one without a calls.yaml
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     calls: Vec<PathBuf>,
-    /// Credentials to sign again with the permissions that they have
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    /// Credentials, or directories of them, to sign again with the permissions that they have
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
     from_creds: Vec<PathBuf>,
 }
 
@@ -55,17 +54,42 @@ impl Sources {
         if let Some(main) = &self.bundle {
             collection.add_bundle(main, strict)?;
         }
-        let mut signed_again = BTreeMap::new();
-        for path in &self.from_creds {
-            let (host, permissions) = of_credentials(path, plane)?;
-            signed_again.insert(host, permissions);
-        }
+        let mut signed_again = self.signed_again(plane)?;
         // What a credential says of a service need not be declared anew.
         let services = collection.finish(signed_again.keys())?;
         let default = Plane::default();
         let mut permissions = permissions(&services, &presets, plane.unwrap_or(&default))?;
         permissions.append(&mut signed_again);
         Ok(permissions)
+    }
+
+    /// Returns what earlier credentials allow, moved to `plane` if the operator asked for one.
+    fn signed_again(
+        &self,
+        plane: Option<&Plane>,
+    ) -> Result<BTreeMap<Hostname, Permissions>, Failure> {
+        let mut again = BTreeMap::new();
+        for path in &self.from_creds {
+            for file in deployment::read_some(path)? {
+                let path = Path::new(&file.path);
+                let jwt = deployment::user(&file)?;
+                let host =
+                    Hostname::parse(&jwt.name).map_err(|error| misconfigured(path, &error))?;
+                let permissions = Permissions::of_jwt(&jwt, plane)
+                    .map_err(|error| misconfigured(path, &error))?;
+                let before = again.insert(host.clone(), permissions.clone());
+                if before.is_some_and(|before| before != permissions) {
+                    return Err(Failure::new(
+                        Exit::Configuration,
+                        format!(
+                            "{} is a second one of {host} with other permissions; name the one that counts",
+                            file.path
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(again)
     }
 
     fn declared_calls(&self) -> Result<BTreeMap<Hostname, Calls>, Failure> {
@@ -252,17 +276,6 @@ fn permissions(
     ))
 }
 
-/// Returns the lists of a credential, moved to `plane` if the operator asked for one.
-fn of_credentials(path: &Path, plane: Option<&Plane>) -> Result<(Hostname, Permissions), Failure> {
-    let credentials = Credentials::parse(&files::read_text(path)?)
-        .map_err(|error| misconfigured(path, &error))?;
-    let jwt = Jwt::read(credentials.jwt()).map_err(|error| misconfigured(path, &error))?;
-    let host = Hostname::parse(&jwt.name).map_err(|error| misconfigured(path, &error))?;
-    let permissions =
-        Permissions::of_jwt(&jwt, plane).map_err(|error| misconfigured(path, &error))?;
-    Ok((host, permissions))
-}
-
 fn read_calls(path: &Path) -> Result<Calls, Failure> {
     Calls::parse(&files::read_text(path)?).map_err(|error| misconfigured(path, &error))
 }
@@ -277,13 +290,7 @@ fn report(problems: &[String], strict: bool) -> Result<(), Failure> {
             problems.join("\nmicrobus-deploy: "),
         ));
     }
-    for problem in problems {
-        // Without a standard error there is nobody to warn.
-        drop(writeln!(
-            std::io::stderr(),
-            "microbus-deploy: warning: {problem}"
-        ));
-    }
+    problems.iter().for_each(|problem| output::warn(problem));
     Ok(())
 }
 

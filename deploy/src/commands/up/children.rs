@@ -6,14 +6,20 @@ use crate::failure::Failure;
 use crate::files;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// Processes that were started, in that order.
 #[derive(Default)]
 pub(super) struct Children {
-    started: Vec<(String, Child)>,
+    started: Vec<Started>,
+}
+
+struct Started {
+    name: String,
+    child: Child,
+    log: PathBuf,
 }
 
 impl Children {
@@ -68,11 +74,12 @@ impl Children {
 
     /// Checks that no process has ended.
     pub(super) fn all_run(&mut self) -> Result<(), Failure> {
-        for (name, child) in &mut self.started {
-            if let Ok(Some(status)) = child.try_wait() {
+        for started in &mut self.started {
+            if let Ok(Some(status)) = started.child.try_wait() {
+                let (name, last) = (&started.name, started.last_line());
                 return Err(Failure::new(
                     Exit::Unreachable,
-                    format!("{name} ended with {status}; --directory keeps its log"),
+                    format!("{name} ended with {status}: {last}; --directory keeps its whole log"),
                 ));
             }
         }
@@ -84,7 +91,8 @@ impl Children {
             let starting = format!("starting {}", command_name(name));
             Failure::caused(Exit::Configuration, starting, error)
         };
-        let log = File::create(directory.join("log")).map_err(|error| failed(&error))?;
+        let path = directory.join("log");
+        let log = File::create(&path).map_err(|error| failed(&error))?;
         let errors = log.try_clone().map_err(|error| failed(&error))?;
         let child = command
             .stdin(Stdio::null())
@@ -92,15 +100,28 @@ impl Children {
             .stderr(errors)
             .spawn()
             .map_err(|error| failed(&error))?;
-        self.started.push((name.to_owned(), child));
+        self.started.push(Started {
+            name: name.to_owned(),
+            child,
+            log: path,
+        });
         Ok(())
+    }
+}
+
+impl Started {
+    /// Returns the last line that it wrote.
+    fn last_line(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().rfind(|line| !line.trim().is_empty());
+        last.unwrap_or("it wrote nothing").to_owned()
     }
 }
 
 impl Drop for Children {
     /// Ends the processes, the last one first: a broker that goes first would be missed.
     fn drop(&mut self) {
-        for (_, child) in self.started.iter_mut().rev() {
+        for Started { child, .. } in self.started.iter_mut().rev() {
             // It is ours and not waited for, so its id is nobody else's; one that has ended takes no signal.
             let asked = kill_process(Pid::from_child(child), Signal::TERM).is_ok();
             let mut waited = 0;

@@ -7,7 +7,7 @@ use crate::files;
 use microbus_bus::{Clock as _, SystemClock};
 use microbus_deploy::bootstrap::{Bootstrap, Mode, Plan};
 use microbus_deploy::doctor::Request;
-use microbus_deploy::{Limits, Nkey, NkeyKind, Permissions, Resolver, Target, bearer_key};
+use microbus_deploy::{Limits, NkeyKind, Permissions, Resolver, Target, bearer_key};
 use microbus_wire::{Hostname, Plane};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
@@ -102,8 +102,8 @@ impl Layout {
         let ops = ops.display();
         format!(
             "The bus is up at {url}, in {root}.\n\
-             Mint a token:    microbus-deploy mint --credentials {caller} --nats {url} --claims '{{\"sub\":\"harry\"}}'\n\
-             Cut it off:      microbus-deploy revoke {caller} --nats {url} --system-credentials {ops}/sys.creds \
+             Mint a token:    microbus-deploy mint --creds {caller} --nats {url} --claims '{{\"sub\":\"harry\"}}'\n\
+             Cut it off:      microbus-deploy revoke {caller} --nats {url} --system-creds {ops}/sys.creds \
              --operator-key {ops}/operator-sk.nk --keep {root}/account-jwts\n\
              Logs:            {root}/*/log\n\
              Stop:            Ctrl-C, or SIGTERM to this process\n"
@@ -119,8 +119,7 @@ impl Layout {
             |error: &dyn std::error::Error| Failure::caused(Exit::Internal, making(host), error);
         let name = Hostname::parse(host).map_err(|error| internal(&error))?;
         let permissions = self.permissions(&name).map_err(|error| internal(&*error))?;
-        let user = Nkey::from_random(NkeyKind::User, files::random_seed()?)
-            .map_err(|error| internal(&error))?;
+        let user = files::new_key(NkeyKind::User)?;
         let credentials = bootstrap
             .account()
             .issue(host, &user, &permissions, None, SystemClock.wall())

@@ -185,10 +185,9 @@ async fn a_failed_fetch_refuses_with_its_cause_and_the_next_is_put_off() {
         "no JWK Set from access.token.core: planted"
     );
     source.change(published(&[&signer]));
-    assert_eq!(
-        reason(verifier.verify(&token(&signer)).await),
-        "unknown_kid"
-    );
+    let meanwhile = verifier.verify(&token(&signer)).await.unwrap_err();
+    assert_eq!(meanwhile.to_string(), refusal.to_string());
+    assert_eq!(source.fetches(), 1, "the next fetch is put off");
     tokio::time::advance(Duration::from_millis(250)).await;
     assert_eq!(reason(verifier.verify(&token(&signer)).await), "believed");
 }
