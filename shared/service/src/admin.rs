@@ -5,18 +5,18 @@
 
 use crate::deployment::Deployment;
 use crate::environment::Environment;
+use crate::listener::HttpListener;
 use crate::pages::{self, Guard, Origins};
 use crate::vitals::Vitals;
-use axum::Router;
-use certificate::{CERTIFICATE, Certificate, CertificateFiles, KEY};
+use certificate::{CERTIFICATE, CertificateFiles, KEY};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use tls::TlsListener;
 use tokio::net::TcpListener;
 
 mod certificate;
-mod tls;
+
+pub(crate) use certificate::Certificate;
 
 /// The listener as the operator wants it.
 #[derive(Debug, Clone)]
@@ -82,7 +82,10 @@ impl Admin {
         std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
-                let served = runtime.block_on(serve(listener, self.certificate, router));
+                let served = runtime.block_on(async {
+                    let listener = TcpListener::from_std(listener)?;
+                    axum::serve(HttpListener::new(listener, self.certificate), router).await
+                });
                 if let Err(error) = served {
                     tracing::error!(error = %error, "The admin listener closed");
                 }
@@ -93,18 +96,6 @@ impl Admin {
     /// Tells whether the listener speaks TLS.
     pub(crate) fn has_tls(&self) -> bool {
         self.certificate.is_some()
-    }
-}
-
-async fn serve(
-    listener: std::net::TcpListener,
-    certificate: Option<Certificate>,
-    router: Router,
-) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    match certificate {
-        None => axum::serve(listener, router).await,
-        Some(certificate) => axum::serve(TlsListener::new(listener, certificate), router).await,
     }
 }
 

@@ -24,6 +24,7 @@ mod further;
 mod guard;
 mod health;
 mod lifecycle;
+mod listener;
 mod log;
 mod metrics;
 mod minting;

@@ -1,27 +1,35 @@
-//! TLS before HTTP: a listener whose connections have shaken hands.
+//! What axum serves: connections in clear, or those that have shaken hands.
+//!
+//! Both are of one type, so that the server is compiled once: it is the largest part of what an issuer does besides tokens.
 
-use super::certificate::Certificate;
+use crate::admin::Certificate;
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-/// Accepts connections and shakes hands with many at once, so that a client that dawdles delays nobody.
-pub(crate) struct TlsListener {
+/// Accepts connections, and shakes hands with many at once, so that a client that dawdles delays nobody.
+pub(crate) struct HttpListener {
     tcp: TcpListener,
-    certificate: Certificate,
+    certificate: Option<Certificate>,
     handshakes: JoinSet<Option<Connection>>,
 }
 
-type Connection = (TlsStream<TcpStream>, SocketAddr);
+type Connection = (Box<dyn Stream>, SocketAddr);
 
-impl TlsListener {
-    pub(crate) fn new(tcp: TcpListener, certificate: Certificate) -> Self {
+/// A connection, whatever is below HTTP.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl HttpListener {
+    /// Serves in clear where there is no certificate.
+    pub(crate) fn new(tcp: TcpListener, certificate: Option<Certificate>) -> Self {
         Self {
             tcp,
             certificate,
@@ -30,8 +38,8 @@ impl TlsListener {
     }
 }
 
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+impl Listener for HttpListener {
+    type Io = Box<dyn Stream>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> Connection {
@@ -43,7 +51,10 @@ impl Listener for TlsListener {
                     }
                 }
                 (stream, peer) = Listener::accept(&mut self.tcp), if self.handshakes.len() < MOST_HANDSHAKES => {
-                    let acceptor = TlsAcceptor::from(self.certificate.current());
+                    let Some(certificate) = &mut self.certificate else {
+                        return (Box::new(stream), peer);
+                    };
+                    let acceptor = TlsAcceptor::from(certificate.current());
                     self.handshakes.spawn(shake_hands(acceptor, stream, peer));
                 }
             }
@@ -63,9 +74,9 @@ async fn shake_hands(
 ) -> Option<Connection> {
     let done = timeout(LONGEST_HANDSHAKE, acceptor.accept(stream)).await;
     match done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok(stream) => Some((stream, peer)),
+        Ok(stream) => Some((Box::new(stream), peer)),
         Err(error) => {
-            tracing::debug!(%peer, error = %error, "A client of the admin listener does not speak TLS as we do");
+            tracing::debug!(%peer, error = %error, "A client does not speak TLS as we do");
             None
         }
     }
