@@ -199,9 +199,19 @@ impl Bed {
         })
     }
 
-    /// Returns how many exports of traces were taken from targets.
-    pub(crate) fn exports(&self) -> u64 {
-        self.collector.taken()
+    /// Waits until a target has exported traces.
+    ///
+    /// # Errors
+    /// When none does within [`PATIENCE`].
+    pub(crate) async fn until_exported(&self) -> Result<(), Box<dyn Error>> {
+        let begin = now();
+        while self.collector.taken() == 0 {
+            if now() - begin > PATIENCE {
+                return Err("no trace arrived where traces are exported".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     async fn configurator(&self, plane: &Plane) -> Result<Configurator, Box<dyn Error>> {
