@@ -1,4 +1,5 @@
-//! What watching costs: a Mint without it, with metrics, with a policy, with traces, and with the audit trail.
+//! What watching costs: a Mint without it, with metrics, with a policy, with traces that stay and that are exported, and with
+//! the audit trail.
 #![expect(
     missing_docs,
     reason = "the macros of criterion make undocumented functions"
@@ -15,11 +16,13 @@ use microbus_bus::{
     Acknowledge, Answered, Clock as _, Connection, Connector, Delivery, Failures, Handling,
     Identity, Incoming, Outgoing, Reply, Route, Scope, SystemClock, Urgency, random_instance_id,
 };
-use microbus_service::{Reason, Refused, arguments, bench_entry};
+use microbus_service::{Deployment, Reason, Refused, arguments, bench_entry};
 use microbus_wire::{Address, Hostname, Method, Plane};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::hint::black_box;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -83,6 +86,42 @@ fn issuer() -> Issuer {
     issuer
 }
 
+/// Starts a collector that reads what it is sent and keeps nothing; returns its endpoint.
+fn collector() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = BufReader::new(stream);
+            while let Some(length) = length_of_next(&mut stream) {
+                let mut body = stream.by_ref().take(length);
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+                if io::copy(&mut body, &mut io::sink()).is_err()
+                    || stream.get_mut().write_all(answer).is_err()
+                {
+                    break;
+                }
+            }
+        }
+    });
+    format!("http://{address}/v1/traces")
+}
+
+/// Reads the head of a request; returns the length of the body behind it.
+fn length_of_next(stream: &mut BufReader<TcpStream>) -> Option<u64> {
+    let mut length = None;
+    for line in stream.lines() {
+        let line = line.ok()?.to_ascii_lowercase();
+        if line.is_empty() {
+            return length;
+        }
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().ok();
+        }
+    }
+    None
+}
+
 /// Names of properties or variables, and their values.
 type Texts<'a> = &'a [(&'a str, &'a str)];
 
@@ -105,19 +144,22 @@ fn mint(criterion: &mut Criterion) {
     let log = log.to_str().expect("a path");
     let host = PROFILE.issuer.host();
     let policy = format!("{host}: \"!roles.admin\"");
-    // In PROD most traces are never exported, so that where they would go does not matter.
-    let traces: Texts<'_> = &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "nil")];
+    let collector = collector();
+    let traces: Texts<'_> = &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &collector)];
+    let audit: Texts<'_> = &[("AuditLog", log)];
     let chained: Texts<'_> = &[("AuditLog", log), ("AuditChain", "true")];
-    let cases: [(&str, Texts<'_>, Texts<'_>); 5] = [
-        ("metrics", &[], &[]),
-        ("metrics, policy", &[("MintPolicy", &policy)], &[]),
-        ("metrics, traces", &[], traces),
-        ("metrics, audit", &[("AuditLog", log)], &[]),
-        ("metrics, chained audit", chained, &[]),
+    let (prod, lab) = (Deployment::Prod, Deployment::Lab);
+    let cases: [(&str, Texts<'_>, Texts<'_>, Deployment); 6] = [
+        ("metrics", &[], &[], prod),
+        ("metrics, policy", &[("MintPolicy", &policy)], &[], prod),
+        ("metrics, traces", &[], traces, prod),
+        ("metrics, exported traces", &[], traces, lab),
+        ("metrics, audit", audit, &[], prod),
+        ("metrics, chained audit", chained, &[], prod),
     ];
     let mint_route = route(|_| Handling::Done(Ok(Reply::empty(200))));
-    for (name, texts, variables) in cases {
-        let made = bench_entry::minting(&PROFILE, texts, variables);
+    for (name, texts, variables, deployment) in cases {
+        let made = bench_entry::minting(&PROFILE, texts, variables, deployment);
         let (minting, observer) = made.expect("valid texts");
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

@@ -4,11 +4,10 @@
 //! row agree on it, so that a file half written, or one of two that a Kubernetes mount swaps together, is not taken for
 //! the operator's will. No error quotes content.
 
-use microbus_service::open_regular;
+use microbus_service::{mode_for_others, open_regular};
 use microbus_token::{KeyTextError, SigningKey, read_key_text};
 use std::fmt;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -196,9 +195,9 @@ fn read(path: &Path, secrecy: Secrecy) -> Result<Option<Arc<SigningKey>>, KeyFil
     let file = open_regular(path)
         .map_err(unreadable)?
         .ok_or(KeyFileError::NotAFile)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
-    if secrecy == Secrecy::NotOthers && mode & 0o007 != 0 {
-        return Err(KeyFileError::OpenToOthers { found: mode });
+    let mode = mode_for_others(&file).map_err(unreadable)?;
+    if let Some(found) = mode.filter(|_| secrecy == Secrecy::NotOthers) {
+        return Err(KeyFileError::OpenToOthers { found });
     }
     // Room for one byte more and some spare, so that the buffer never grows and leaves a copy behind.
     let mut text = Zeroizing::new(Vec::with_capacity(LARGEST + 64));

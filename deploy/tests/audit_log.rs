@@ -21,10 +21,11 @@ impl Trail {
         let mut chain = Chain::default();
         for (file, callers) in [("audit.jsonl.1", ["a", "b"]), ("audit.jsonl", ["c", "d"])] {
             let lines = callers.map(|caller| {
-                chain.append(&Entry {
-                    caller: caller.to_owned(),
+                let entry = Entry {
+                    caller,
                     ..Entry::default()
-                })
+                };
+                chain.append(&entry.to_json())
             });
             std::fs::write(folder.path().join(file), lines.concat()).unwrap();
         }

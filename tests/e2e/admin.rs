@@ -44,7 +44,12 @@ async fn an_address_that_others_can_reach_needs_their_trust() {
     let mut issuer = setup.start();
     assert_eq!(issuer.exit().await.code(), Some(78));
     let text = issuer.log().text();
-    assert!(text.contains("MICROBUS_ADMIN_PLAINTEXT=1"), "{text}");
+    for remedy in [
+        "MICROBUS_ADMIN_PLAINTEXT=1",
+        "MICROBUS_ADMIN_CERTIFICATE_FILE",
+    ] {
+        assert!(text.contains(remedy), "{text}");
+    }
 
     let trusted = setup.with_variable("MICROBUS_ADMIN_PLAINTEXT", "1").start();
     let address = admin_address(&trusted).await;

@@ -4,12 +4,12 @@ use e2e::{IssuerSetup, NatsServer, Product};
 use tempfile::TempDir;
 
 /// A certificate for the loopback address that is its own authority.
-struct Identity {
-    certificate: String,
-    key: String,
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     Identity {
         certificate: made.cert.pem(),

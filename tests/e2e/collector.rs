@@ -1,5 +1,6 @@
-//! Traces, log lines and metrics before a real OpenTelemetry Collector, by HTTP and by gRPC: it needs Go 1.26.
+//! Traces, log lines and metrics before a real OpenTelemetry Collector, by HTTP and by gRPC, in clear and over TLS: it needs Go 1.26.
 
+use crate::artifacts::identity;
 use e2e::child::Child;
 use e2e::{Bus, PATIENCE, Product};
 use std::net::TcpListener;
@@ -31,16 +32,32 @@ fn free_port() -> u16 {
 }
 
 #[tokio::test]
-async fn a_real_collector_takes_all_signals_by_http_and_by_grpc() {
+async fn a_real_collector_takes_all_signals_by_http_and_by_grpc_in_clear_and_over_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let (http, grpc) = (free_port(), free_port());
+    let (authority, client) = (identity(), identity());
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let certificate = file("server.crt", &authority.certificate);
+    let tls = format!(
+        "tls: {{cert_file: '{certificate}', key_file: '{}', client_ca_file: '{}'}}",
+        file("server.key", &authority.key),
+        file("clients.pem", &client.certificate)
+    );
+    let [http, grpc, https, grpcs] = [(); 4].map(|()| free_port());
     let config = format!(
-        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{http}'}}, grpc: {{endpoint: '127.0.0.1:{grpc}'}}}}}}}}\n\
+        "receivers:\n\
+         \x20 otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{http}'}}, grpc: {{endpoint: '127.0.0.1:{grpc}'}}}}}}\n\
+         \x20 otlp/tls: {{protocols: {{http: {{endpoint: '127.0.0.1:{https}', {tls}}}, grpc: {{endpoint: '127.0.0.1:{grpcs}', {tls}}}}}}}\n\
          exporters: {{debug: {{verbosity: detailed}}}}\n\
          service:\n  telemetry: {{metrics: {{level: none}}}}\n  pipelines:\n\
          {}",
         ["traces", "metrics", "logs"]
-            .map(|signal| format!("    {signal}: {{receivers: [otlp], exporters: [debug]}}\n"))
+            .map(|signal| format!(
+                "    {signal}: {{receivers: [otlp, otlp/tls], exporters: [debug]}}\n"
+            ))
             .concat()
     );
     std::fs::write(folder.path().join("config.yaml"), config).unwrap();
@@ -54,17 +71,27 @@ async fn a_real_collector_takes_all_signals_by_http_and_by_grpc() {
     assert!(ready.is_some(), "{}", log.text());
 
     let bus = Bus::start().await;
-    for protocol in ["http/protobuf", "grpc"] {
+    for (protocol, base) in [
+        ("http/protobuf", format!("http://127.0.0.1:{http}")),
+        ("grpc", format!("http://127.0.0.1:{grpc}")),
+        ("http/protobuf", format!("https://127.0.0.1:{https}")),
+        ("grpc", format!("https://127.0.0.1:{grpcs}")),
+    ] {
         let position = log.position();
-        let endpoint = |path: &str| match protocol {
-            "grpc" => format!("http://127.0.0.1:{grpc}"),
-            _ => format!("http://127.0.0.1:{http}/v1/{path}"),
+        let endpoint = |signal: &str| match protocol {
+            "grpc" => base.clone(),
+            _ => format!("{base}/v1/{signal}"),
         };
         let setup = bus
             .issuer(Product::ACCESS_TOKEN)
             .with_variable("MICROBUS_CONFIGURATION", "files")
             .with_variable("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
             .with_variable("OTEL_METRIC_EXPORT_INTERVAL", "500")
+            .with_variable("OTEL_EXPORTER_OTLP_CERTIFICATE", &certificate)
+            .with_variable("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "client.crt")
+            .with_variable("OTEL_EXPORTER_OTLP_CLIENT_KEY", "client.key")
+            .with_file("client.crt", client.certificate.clone())
+            .with_file("client.key", client.key.clone())
             .with_variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint("traces"))
             .with_variable("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &endpoint("metrics"))
             .with_variable("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &endpoint("logs"));
@@ -86,7 +113,7 @@ async fn a_real_collector_takes_all_signals_by_http_and_by_grpc() {
             let found = log
                 .line_after(position, part, PATIENCE + Duration::from_secs(10))
                 .await;
-            assert!(found.is_some(), "{protocol}: no {part} in\n{}", log.text());
+            assert!(found.is_some(), "{base}: no {part} in\n{}", log.text());
         }
         assert!(issuer.stop().await.success());
         assert!(!issuer.log().text().contains("Telemetry cannot be exported"));

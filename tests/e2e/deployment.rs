@@ -1,5 +1,6 @@
 //! Units, images and manifests say what the code needs: each fact that stands in both is compared here.
 
+use crate::observability;
 use e2e::{Bus, build_folder};
 use microbus_wire::duration;
 use serde_yaml::Value;
@@ -320,13 +321,7 @@ fn an_image_is_one_binary_that_starts_where_its_files_are_mounted() {
 
 #[test]
 fn every_variable_that_the_files_set_is_one_that_an_issuer_reads() {
-    let sources: String = ["shared/service/src", "bearer-token/src"]
-        .iter()
-        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect();
+    let sources = observability::sources().concat();
     let mut seen = 0;
     for file in [
         "samples/env.yaml",

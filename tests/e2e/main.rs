@@ -9,6 +9,7 @@
 
 mod acl;
 mod admin;
+mod admin_tls;
 mod artifacts;
 mod audit;
 mod bearer;

@@ -9,7 +9,8 @@ const RUNBOOK: &str = include_str!("../../deploy/observability/README.md");
 const DASHBOARD: &str = include_str!("../../deploy/observability/dashboard.json");
 const EVENTS: &str = include_str!("../../deploy/observability/events.md");
 
-fn sources() -> Vec<String> {
+/// Returns the source files of the issuers.
+pub(crate) fn sources() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut folders: Vec<PathBuf> = ["shared", "access-token/src", "bearer-token/src"]
         .map(|folder| root.join(folder))

@@ -1,7 +1,6 @@
 //! Lines that name the digest of the line before.
 
 use crate::digest::Digest;
-use crate::entry::Entry;
 use serde::Deserialize;
 
 /// The end of a chain of lines, to which the next is linked. The default is before the first line of all.
@@ -30,11 +29,11 @@ impl Chain {
         self.head
     }
 
-    /// Returns `entry` as the next line, with its link as member `prev` and LF.
-    pub fn append(&mut self, entry: &Entry) -> String {
-        let mut line = entry.to_json();
-        line.truncate(line.len().saturating_sub(1));
-        line.push_str(&format!(",\"prev\":\"{}\"}}", self.head));
+    /// Returns an entry, as [`Entry::to_json`](crate::Entry::to_json) gives it, as the next line: with its link as member `prev`
+    /// and LF.
+    pub fn append(&mut self, json: &str) -> String {
+        let members = json.strip_suffix('}').unwrap_or(json);
+        let mut line = format!("{members},\"prev\":\"{}\"}}", self.head);
         self.head = Digest::of(line.as_bytes());
         line.push('\n');
         line
@@ -165,15 +164,19 @@ fn link(line: &[u8]) -> Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Entry;
+
+    fn entry(caller: &str) -> String {
+        let entry = Entry {
+            caller,
+            ..Entry::default()
+        };
+        entry.to_json()
+    }
 
     fn trail(callers: &[&str]) -> (Vec<String>, Chain) {
         let mut chain = Chain::default();
-        let lines = callers.iter().map(|caller| {
-            chain.append(&Entry {
-                caller: (*caller).to_owned(),
-                ..Entry::default()
-            })
-        });
+        let lines = callers.iter().map(|caller| chain.append(&entry(caller)));
         (lines.collect(), chain)
     }
 
@@ -185,7 +188,7 @@ mod tests {
         assert_eq!((verified.lines, verified.head), (3, Some(chain.head())));
         assert_eq!(Chain::after(text.as_bytes()).head(), chain.head());
         assert_eq!(Chain::after(b"").head(), Digest::default());
-        let next = chain.append(&Entry::default());
+        let next = chain.append(&entry("x"));
         let verified = verify(next.as_bytes(), verified.head).unwrap();
         assert_eq!(verified.head, Some(chain.head()));
     }
@@ -221,7 +224,7 @@ mod tests {
         let torn = lines.concat();
         let torn = torn.get(..torn.len() - 9).unwrap();
         let mut chain = Chain::after(torn.as_bytes());
-        let text = format!("{torn}\n{}", chain.append(&Entry::default()));
+        let text = format!("{torn}\n{}", chain.append(&entry("x")));
         let verified = verify(text.as_bytes(), None).unwrap();
         assert_eq!((verified.lines, verified.torn), (3, vec![2]));
         let cut = text.replace("\"b\"", "\"x\"");

@@ -31,9 +31,14 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        // One write instead of one for each byte: it is part of every line of a chain.
+        let mut digits = String::with_capacity(64);
+        for byte in self.0 {
+            for nibble in [byte >> 4, byte & 15] {
+                digits.extend(char::from_digit(nibble.into(), 16));
+            }
+        }
+        formatter.write_str(&digits)
     }
 }
 

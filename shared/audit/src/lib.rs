@@ -7,7 +7,7 @@
 //! ```
 //! use microbus_audit::{Chain, Entry, verify};
 //!
-//! let entry = Entry { outcome: "minted", caller: "http.ingress.core".into(), ..Entry::default() };
+//! let entry = Entry { outcome: "minted", caller: "http.ingress.core", ..Entry::default() }.to_json();
 //! let mut chain = Chain::default();
 //! let trail = [chain.append(&entry), chain.append(&entry)].concat();
 //! let verified = verify(trail.as_bytes(), None)?;

@@ -1,17 +1,17 @@
 //! Public keys of identity providers, and the sets in which they publish them. Pure.
+//!
+//! `jsonwebtoken` holds the keys and verifies with them. It looks at a key only when it verifies, and then not closely, so
+//! everything that makes a key a bad one is found here, when the set is read.
 
 use crate::algorithm::Algorithm;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-    RsaPublicKeyComponents,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use microbus_token::json::{JsonError, Reading, normalise};
-use microbus_token::{MOST_KEYS, SIGNATURE_LENGTH, VerifyingKey};
+use microbus_token::{MOST_KEYS, VerifyingKey};
 use serde_json::{Map, Value};
-use std::fmt;
-use std::sync::Arc;
 
 /// Which key signed: its `kid`, and the one algorithm that it may be used with (RFC 8725 section 3.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,77 +21,28 @@ pub(crate) struct ForeignKeyId {
 }
 
 /// A public key that is safe to verify with, for one algorithm.
-#[derive(Clone)]
-pub(crate) enum ForeignKey {
-    /// RSA or P-256: the library has checked that it is a key.
-    Parsed(Arc<ParsedPublicKey>),
-    /// Ed25519, not of small order.
-    Ed25519(VerifyingKey),
+#[derive(Clone, Debug)]
+pub(crate) struct ForeignKey {
+    key: DecodingKey,
+    algorithm: Algorithm,
 }
 
 impl ForeignKey {
     /// Tells whether `signature` is one of `message`.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        match self {
-            Self::Parsed(key) => key.verify_sig(message, signature).is_ok(),
-            Self::Ed25519(key) => <&[u8; SIGNATURE_LENGTH]>::try_from(signature)
-                .is_ok_and(|signature| key.verify(message, signature)),
-        }
+        // Not `jsonwebtoken::crypto::verify`: whatever else is in the process can replace the provider of that, and a second
+        // feature of the library that anything in its tree turns on makes it panic.
+        (DEFAULT_PROVIDER.verifier_factory)(&self.algorithm.into(), &self.key)
+            .is_ok_and(|verifier| verifier.verify(message, &signature.to_vec()).is_ok())
     }
 
     fn read(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<Self, KeyFault> {
-        match algorithm {
-            Algorithm::RS256 | Algorithm::PS256 => Self::rsa(jwk, algorithm),
-            Algorithm::ES256 => {
-                // Uncompressed (SEC 1 section 2.3.3); RFC 7518 section 6.2.1 wants full length of both.
-                let coordinate = |name| Some(bytes(jwk, name)?).filter(|bytes| bytes.len() == 32);
-                let x = coordinate("x").ok_or(KeyFault::Member("x"))?;
-                let y = coordinate("y").ok_or(KeyFault::Member("y"))?;
-                let point = [&[4], &*x, &*y].concat();
-                ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
-                    .map(|key| Self::Parsed(Arc::new(key)))
-                    .map_err(|_| KeyFault::Unusable)
-            }
-            Algorithm::EdDSA => {
-                let x = bytes(jwk, "x").and_then(|x| <[u8; 32]>::try_from(x).ok());
-                VerifyingKey::from_bytes(&x.ok_or(KeyFault::Member("x"))?)
-                    .map(Self::Ed25519)
-                    .map_err(|_| KeyFault::Unusable)
-            }
-        }
-    }
-
-    fn rsa(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<Self, KeyFault> {
-        // The shortest form (RFC 7518 section 2, Base64urlUInt).
-        let integer = |name| Some(bytes(jwk, name)?).filter(|bytes| bytes.first() != Some(&0));
-        let n = integer("n").ok_or(KeyFault::Member("n"))?;
-        let e = integer("e").ok_or(KeyFault::Member("e"))?;
-        let bits = n.len() * 8 - n.first().map_or(0, |first| first.leading_zeros() as usize);
-        if !(LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&bits) {
-            return Err(KeyFault::RsaBits(bits));
-        }
-        let odd = |bytes: &[u8]| bytes.last().is_some_and(|last| last % 2 == 1);
-        // An exponent of 1 verifies everything; a large one costs too much.
-        if !odd(&n) || !odd(&e) || e.len() > 4 || e == [1] {
-            return Err(KeyFault::Unusable);
-        }
-        let parameters = match algorithm {
-            Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
-            Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => &RSA_PKCS1_2048_8192_SHA256,
-        };
-        RsaPublicKeyComponents { n, e }
-            .to_parsed_public_key(parameters)
-            .map(|key| Self::Parsed(Arc::new(key)))
-            .map_err(|_| KeyFault::Unusable)
-    }
-}
-
-impl fmt::Debug for ForeignKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Parsed(_) => "ForeignKey(RSA or P-256)",
-            Self::Ed25519(_) => "ForeignKey(Ed25519)",
-        })
+        let key = match algorithm {
+            Algorithm::RS256 | Algorithm::PS256 => rsa(jwk),
+            Algorithm::ES256 => p256(jwk),
+            Algorithm::EdDSA => ed25519(jwk),
+        }?;
+        Ok(Self { key, algorithm })
     }
 }
 
@@ -209,6 +160,44 @@ fn read_key(
         algorithm,
     };
     Ok(Some((id, key)))
+}
+
+fn rsa(jwk: &Map<String, Value>) -> Result<DecodingKey, KeyFault> {
+    // The shortest form (RFC 7518 section 2, Base64urlUInt).
+    let integer = |name| bytes(jwk, name).filter(|bytes| bytes.first() != Some(&0));
+    let n = integer("n").ok_or(KeyFault::Member("n"))?;
+    let e = integer("e").ok_or(KeyFault::Member("e"))?;
+    let bits = n.len() * 8 - n.first().map_or(0, |first| first.leading_zeros() as usize);
+    if !(LEAST_RSA_BITS..=MOST_RSA_BITS).contains(&bits) {
+        return Err(KeyFault::RsaBits(bits));
+    }
+    let odd = |bytes: &[u8]| bytes.last().is_some_and(|last| last % 2 == 1);
+    // An exponent of 1 verifies everything; a large one costs too much.
+    if !odd(&n) || !odd(&e) || e.len() > 4 || e == [1] {
+        return Err(KeyFault::Unusable);
+    }
+    Ok(DecodingKey::from_rsa_raw_components(&n, &e))
+}
+
+fn p256(jwk: &Map<String, Value>) -> Result<DecodingKey, KeyFault> {
+    // RFC 7518 section 6.2.1 wants full length of both.
+    let coordinate = |name| bytes(jwk, name).filter(|bytes| bytes.len() == 32);
+    let x = coordinate("x").ok_or(KeyFault::Member("x"))?;
+    let y = coordinate("y").ok_or(KeyFault::Member("y"))?;
+    // Uncompressed (SEC 1 section 2.3.3), which is what the library wants for DER. It keeps points beside the curve too.
+    let point = [&[4], &*x, &*y].concat();
+    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &*point)
+        .map(|_| DecodingKey::from_ec_der(&point))
+        .map_err(|_| KeyFault::Unusable)
+}
+
+fn ed25519(jwk: &Map<String, Value>) -> Result<DecodingKey, KeyFault> {
+    let x = bytes(jwk, "x").and_then(|x| <[u8; 32]>::try_from(x).ok());
+    let x = x.ok_or(KeyFault::Member("x"))?;
+    // Not of small order: such a key verifies anything.
+    VerifyingKey::from_bytes(&x)
+        .map(|_| DecodingKey::from_ed_der(&x))
+        .map_err(|_| KeyFault::Unusable)
 }
 
 /// Tells whether a text can be a `kid`: visible ASCII, and not long. Providers use more characters than our issuers do.

@@ -20,8 +20,12 @@
 //!   is down, and not a moment longer than it publishes them;
 //! - one fetch at a time per provider, and everyone who needs it waits for it; at most one in two seconds.
 //!
-//! A signature of ES256 that was turned into its other form is one that its owner could have made (RFC 7518 section 3.4 allows
-//! both), so nothing here takes a signature for the identity of a token.
+//! `jsonwebtoken` verifies the signatures, over aws-lc. It is given keys and texts that were judged before, since it takes equal
+//! member names, `crit`, keys of small order and points beside the curve, and times with a minute of leeway.
+//!
+//! A signature is not the only one of its text: anyone can turn one of ES256 into its other form (RFC 7518 section 3.4 allows
+//! both), and who has the key can make an `EdDSA` one whose R has a small order. So nothing here takes a signature for the
+//! identity of a token.
 //! Source: spec: verify 6; RFC 8725.
 //!
 //! ```

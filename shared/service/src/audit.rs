@@ -1,22 +1,24 @@
 //! The audit trail: each decision to mint as one line, written by a thread of its own.
 //!
-//! Minting hands an entry over and goes on. What cannot be written is kept and tried again; what there is no room to keep is
+//! Minting hands a line over and goes on. What cannot be written is kept and tried again; what there is no room to keep is
 //! dropped and counted, or the token is refused, as the operator wants it.
 
+mod queue;
 mod writer;
 
 use crate::metrics::Metrics;
 use crate::property::{Property, Rule};
 use crate::settings::Settings;
 use microbus_audit::{Entry, Field};
+use queue::Queue;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use writer::{Message, Writer};
+use writer::Writer;
 
 /// The trail of one process.
 pub(crate) struct Audit {
@@ -25,7 +27,7 @@ pub(crate) struct Audit {
 }
 
 struct Trail {
-    messages: SyncSender<Message>,
+    queue: Arc<Queue>,
     /// Whether the latest attempt to write failed.
     failing: Arc<AtomicBool>,
     when_full: WhenFull,
@@ -86,17 +88,17 @@ impl Audit {
     ///
     /// # Errors
     /// [`NotRecorded`] when it could not be taken and the operator wants no token to go out unrecorded.
-    pub(crate) fn record(&self, entry: Entry) -> Result<(), NotRecorded> {
+    pub(crate) fn record(&self, entry: &Entry<'_>) -> Result<(), NotRecorded> {
         let Some(trail) = &self.trail else {
             return Ok(());
         };
         let refuses = trail.when_full == WhenFull::Refuse;
-        if refuses && trail.failing.load(Ordering::Relaxed) {
-            self.metrics.audit_dropped.inc();
-            return Err(NotRecorded);
-        }
-        let message = Message::Entry(Box::new(entry));
-        if trail.messages.try_send(message).is_ok() {
+        let is_taken = if refuses && trail.failing.load(Ordering::Relaxed) {
+            false
+        } else {
+            trail.queue.push(&entry.to_json())
+        };
+        if is_taken {
             return Ok(());
         }
         self.metrics.audit_dropped.inc();
@@ -109,9 +111,8 @@ impl Audit {
             return;
         };
         let (written, was_written) = sync_channel(1);
-        let unwritten = trail.messages.try_send(Message::Flush(written)).is_err()
-            || was_written.recv_timeout(LONGEST_FLUSH).is_err();
-        if unwritten {
+        trail.queue.flush(written);
+        if was_written.recv_timeout(LONGEST_FLUSH).is_err() {
             tracing::error!("The end of the audit trail was not written");
         }
     }
@@ -119,16 +120,19 @@ impl Audit {
 
 impl Trail {
     fn open(path: &Path, settings: &Settings, metrics: &Arc<Metrics>) -> io::Result<Self> {
-        let (messages, queue) = sync_channel(QUEUE);
+        let queue = Arc::<Queue>::default();
         let failing = Arc::new(AtomicBool::new(false));
         let chained = settings.switch(CHAIN);
         let writer = Writer::open(path, chained, Arc::clone(&failing), Arc::clone(metrics))?;
         std::thread::Builder::new()
             .name("audit".to_owned())
-            .spawn(move || writer.run(&queue))?;
+            .spawn({
+                let queue = Arc::clone(&queue);
+                move || writer.run(&queue)
+            })?;
         let named = |field: &Field| words(settings.text(FIELDS)).any(|word| word == field.as_str());
         Ok(Self {
-            messages,
+            queue,
             failing,
             when_full: match settings.text(WHEN_FULL) {
                 "refuse" => WhenFull::Refuse,
@@ -138,6 +142,12 @@ impl Trail {
             sample: settings.count(SAMPLE).max(1),
             minted: AtomicU64::new(0),
         })
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
@@ -202,8 +212,6 @@ const WHEN_FULL: &str = "AuditWhenFull";
 const SAMPLE: &str = "AuditSample";
 const FIELDS: &str = "AuditFields";
 
-/// Entries that wait for the disk: a few seconds at the highest rate.
-const QUEUE: usize = 65_536;
 const LONGEST_FLUSH: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use crate::metrics::Metrics;
 use crate::minting::{MINTING_PROPERTIES, Minting};
 use crate::service::Profile;
 use crate::settings::{self, Texts};
-use crate::telemetry::Watcher;
+use crate::telemetry::{self, Watcher};
 use microbus_bus::{Observer, SystemClock};
-use microbus_otlp::{Exporter, Parts, Resource, Spans};
+use microbus_otlp::{Exporter, Parts, Resource};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::error::Error;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Makes what answers requests to mint, configured by these property names and texts, and what measures the traffic, with
-/// traces where these variables say so.
+/// traces where these variables say so: as in PROD exported if something fails, as in LAB all of them.
 ///
 /// # Errors
 /// When a text is not valid, or the audit trail cannot be opened.
@@ -25,6 +25,7 @@ pub fn minting(
     profile: &'static Profile,
     texts: &[(&str, &str)],
     variables: &[(&str, &str)],
+    deployment: Deployment,
 ) -> Result<(Minting, Arc<dyn Observer>), Box<dyn Error>> {
     let properties = [&MINTING_PROPERTIES[..], &AUDIT_PROPERTIES[..]].concat();
     let texts: Texts = texts
@@ -37,7 +38,7 @@ pub fn minting(
         service: profile.issuer.host().to_owned(),
         version: profile.version,
         instance: "id-bench00000".to_owned(),
-        deployment: Deployment::Prod,
+        deployment,
     };
     let metrics = Arc::new(Metrics::new(&common, profile)?);
     let audit = Arc::new(Audit::open(&settings, &metrics)?);
@@ -59,7 +60,7 @@ pub fn minting(
         &telemetry,
         Parts {
             resource: Resource(Vec::new()),
-            spans: Spans::OfSelectedTraces,
+            spans: telemetry::spans_of(deployment),
             readings: Box::new(|| None),
             metric_interval: Duration::from_secs(60),
         },

@@ -3,7 +3,7 @@
 //! Source: spec: microbus-wire 1.1, 1.2, 1.5, 8.6, 9.1. All problems are collected, so that an operator
 //! mends them in one go.
 
-use crate::admin;
+use crate::admin::Admin;
 use crate::cloud::Cloud;
 use crate::environment::Environment;
 use microbus_bus::{Artifacts, DeprecatedLogin, NatsSettings};
@@ -11,7 +11,6 @@ use microbus_wire::duration;
 use microbus_wire::host::Hostname;
 use microbus_wire::locality::{Locality, LocalityError};
 use microbus_wire::subject::Plane;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -158,8 +157,8 @@ pub(crate) struct Surroundings {
     pub(crate) shutdown_budget: Duration,
     /// Whether `:888/metrics` answers with Prometheus text.
     pub(crate) prometheus: bool,
-    /// Where the admin listener opens, if anywhere.
-    pub(crate) admin: Option<SocketAddr>,
+    /// Where and how the admin listener opens, if anywhere.
+    pub(crate) admin: Option<Admin>,
     /// Where traces, metrics and log lines are exported to, if anywhere.
     pub(crate) telemetry: microbus_otlp::Settings,
     /// Whether DEBUG lines are logged; never in PROD.
@@ -212,7 +211,7 @@ impl Surroundings {
         };
         let artifacts = Artifacts::resolve(directory, hostname.as_str());
         let bus = choose_bus(environment, deployment, servers, artifacts, &mut problems);
-        let admin = admin::address(environment, &mut problems);
+        let admin = Admin::read(environment, deployment, &mut problems);
         let connections = match environment.get("MICROBUS_CONNECTIONS").map(str::parse) {
             None => 1,
             Some(Ok(count)) if (1..=MOST_CONNECTIONS).contains(&count) => count,

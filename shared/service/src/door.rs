@@ -3,6 +3,7 @@
 //! A request to mint becomes one on the in-process bus, so that what is tried here is what runs there. A browser must not
 //! be made to mint for a page but the door's own: foreign `Host`, foreign `Origin` and anything but JSON are refused.
 
+use crate::listener::HttpListener;
 use crate::pages::{self, Guard, Origins, error_response, json, refusal, status};
 use crate::vitals::Vitals;
 use axum::Router;
@@ -40,6 +41,7 @@ impl Door {
             .merge(pages::router(vitals));
         let origins = Origins::Own;
         let router = pages::guarded(router, Guard { address, origins });
+        let listener = HttpListener::new(listener, None);
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(error = %error, "The HTTP door closed");
         }

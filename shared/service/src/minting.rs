@@ -59,6 +59,13 @@ pub struct Refused {
     pub failure: Failure,
 }
 
+/// What the audit trail tells of a request besides who sent it.
+#[derive(Debug, Default)]
+struct Learnt {
+    iss_given: Option<String>,
+    draft: Option<Draft>,
+}
+
 /// Answers requests to mint.
 pub struct Minting {
     metrics: Arc<Metrics>,
@@ -117,13 +124,13 @@ impl Minting {
         draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
     ) -> Answer {
         let caller = self.meet(request.from_host());
-        let mut entry = Entry::default();
-        let decided = self.decide(request, &caller, draft, &mut entry);
+        let mut learnt = Learnt::default();
+        let decided = self.decide(request, &caller, draft, &mut learnt);
         let outcome = decided
             .as_ref()
             .map_or_else(|refused| refused.reason.as_str(), |_| MINTED);
         let recorded = if self.audit.wants(decided.is_ok()) {
-            self.record(request, outcome, entry)
+            self.record(request, outcome, &learnt)
         } else {
             Ok(())
         };
@@ -147,26 +154,24 @@ impl Minting {
     /// Signs a token that nobody asked for, and records it as one of our own; none where that must be recorded and cannot.
     #[must_use]
     pub fn sign_own(&self, draft: &Draft) -> Option<CompactJwt> {
-        let mut entry = Entry {
-            time: timestamp(self.clock.wall()),
-            service: self.service,
-            id: self.instance.clone(),
-            caller: self.service.to_owned(),
+        let time = timestamp(self.clock.wall());
+        let entry = Entry {
+            caller: self.service,
             outcome: MINTED,
-            ..Entry::default()
+            ..self.entry(&time, Some(draft))
         };
-        self.describe(draft, &mut entry);
-        let recorded = !self.audit.wants(true) || self.audit.record(entry).is_ok();
+        let recorded = !self.audit.wants(true) || self.audit.record(&entry).is_ok();
         recorded.then(|| draft.sign())
     }
 
-    /// Judges, drafts and signs, and returns the body of the answer; `entry` is told what is learnt on the way.
+    /// Judges, drafts and signs, and returns the body of the answer; what is learnt on the way is kept even where the token
+    /// is refused.
     fn decide(
         &self,
         request: &Incoming,
         caller: &Caller,
         draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
-        entry: &mut Entry,
+        learnt: &mut Learnt,
     ) -> Result<Bytes, Refused> {
         let began = self.clock.now();
         let rules = self.rules.load();
@@ -190,11 +195,10 @@ impl Minting {
             failure,
         })?;
         if self.audit.has(Field::IssGiven) {
-            entry.iss_given = claims.get_text("iss").map(Cow::into_owned);
+            learnt.iss_given = claims.get_text("iss").map(Cow::into_owned);
         }
         let read = self.clock.now();
-        let draft = draft(claims)?;
-        self.describe(&draft, entry);
+        let draft = learnt.draft.insert(draft(claims)?);
         rules
             .policy
             .judge(host, &draft.claims)
@@ -208,42 +212,37 @@ impl Minting {
         Ok(body)
     }
 
-    /// Tells the audit trail of the token that is to be signed.
-    fn describe(&self, draft: &Draft, entry: &mut Entry) {
-        let text = |field, name| {
-            let claim = self.audit.has(field).then(|| draft.claims.get_text(name));
-            claim.flatten().map(Cow::into_owned)
-        };
-        entry.jti = text(Field::Jti, "jti");
-        entry.sub = text(Field::Sub, "sub");
-        if self.audit.has(Field::Lifetime) {
-            entry.lifetime = Some(draft.lifetime.as_secs());
-        }
-        if self.audit.has(Field::Kid) {
-            entry.kid = Some(draft.key.id().as_str().to_owned());
-        }
-    }
-
     fn record(
         &self,
         request: &Incoming,
         outcome: &'static str,
-        entry: Entry,
+        learnt: &Learnt,
     ) -> Result<(), NotRecorded> {
-        let given = |field, text: Option<&str>| {
-            let text = text.filter(|_| self.audit.has(field));
-            text.map(str::to_owned)
-        };
-        self.audit.record(Entry {
-            time: timestamp(self.clock.wall()),
-            service: self.service,
-            id: self.instance.clone(),
-            caller: request.from_host().to_owned(),
+        let time = timestamp(self.clock.wall());
+        let given = |field, text| self.audit.has(field).then_some(text).flatten();
+        self.audit.record(&Entry {
+            caller: request.from_host(),
             outcome,
             caller_id: given(Field::CallerId, request.header(FROM_ID)),
+            iss_given: learnt.iss_given.as_deref(),
             trace: given(Field::Trace, request.trace_id()),
-            ..entry
+            ..self.entry(&time, learnt.draft.as_ref())
         })
+    }
+
+    /// Begins an entry of the audit trail with what is to be told of the token.
+    fn entry<'a>(&'a self, time: &'a str, draft: Option<&'a Draft>) -> Entry<'a> {
+        let of_draft = |field| draft.filter(|_| self.audit.has(field));
+        Entry {
+            time,
+            service: self.service,
+            id: &self.instance,
+            jti: of_draft(Field::Jti).and_then(|draft| draft.claims.get_text("jti")),
+            sub: of_draft(Field::Sub).and_then(|draft| draft.claims.get_text("sub")),
+            lifetime: of_draft(Field::Lifetime).map(|draft| draft.lifetime.as_secs()),
+            kid: of_draft(Field::Kid).map(|draft| draft.key.id().as_str()),
+            ..Entry::default()
+        }
     }
 
     /// Returns what is kept of a caller; tells the operator of one that is new since the process was started.

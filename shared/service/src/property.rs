@@ -277,7 +277,7 @@ impl Value {
 }
 
 /// Tells paths from key texts: neither PEM nor base64 of a key begins like this, or has other than printable characters.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     ["/", "./", "../"]
         .iter()
         .any(|begin| text.starts_with(begin))

@@ -6,6 +6,7 @@
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -20,12 +21,29 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(is_regular.then_some(file))
 }
 
+/// Returns the mode of a file that others than its owner and its group may use; `None` if they may not.
+///
+/// # Errors
+/// When the file system cannot tell.
+pub fn mode_for_others(file: &File) -> io::Result<Option<u32>> {
+    let mode = file.metadata()?.mode() & 0o7777;
+    Ok((mode & 0o007 != 0).then_some(mode))
+}
+
 /// Reads a text, which may hold secrets.
 ///
 /// # Errors
 /// When it cannot be opened or read, is not a regular file, is too large or is not UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     let file = open_regular(path)?.ok_or_else(|| io::Error::other("it is not a file"))?;
+    text_of(file)
+}
+
+/// Reads a text, which may hold secrets, from a file that was opened.
+///
+/// # Errors
+/// When it cannot be read, is too large or is not UTF-8.
+pub(crate) fn text_of(file: File) -> io::Result<Zeroizing<String>> {
     let length = file.metadata()?.len().min(LARGEST);
     // Of this size at once, since growing would leave copies behind.
     let capacity = usize::try_from(length).unwrap_or(0).saturating_add(64);

@@ -29,10 +29,6 @@ pub(crate) fn start(
     if settings.is_off() {
         return Ok(None);
     }
-    let spans = match common.deployment {
-        Deployment::Prod => Spans::OfSelectedTraces,
-        Deployment::Lab | Deployment::Local | Deployment::Testing => Spans::All,
-    };
     let metric_interval = match common.deployment {
         Deployment::Prod | Deployment::Lab => Duration::from_secs(60),
         Deployment::Local | Deployment::Testing => Duration::from_secs(15),
@@ -40,11 +36,19 @@ pub(crate) fn start(
     let vitals = Arc::downgrade(vitals);
     let parts = Parts {
         resource: Resource(describe(common)),
-        spans,
+        spans: spans_of(common.deployment),
         readings: Box::new(move || Some(vitals.upgrade()?.readings())),
         metric_interval,
     };
     Ok(Some(Arc::new(Exporter::start(settings, parts)?)))
+}
+
+/// Returns which spans are exported (spec: microbus-wire 10.4).
+pub(crate) fn spans_of(deployment: Deployment) -> Spans {
+    match deployment {
+        Deployment::Prod => Spans::OfSelectedTraces,
+        Deployment::Lab | Deployment::Local | Deployment::Testing => Spans::All,
+    }
 }
 
 /// Says who this process is (spec: microbus-wire 8.6, 10.2).

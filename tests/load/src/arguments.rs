@@ -51,6 +51,9 @@ pub(crate) struct Settings {
     /// Messages that the floors answer each request with: 1 the answer, 2 an ack before it
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
     pub(crate) floor_messages: u8,
+    /// Instead of floors and others, measure what the audit trail and traces cost: ours with each of them over ours without
+    #[arg(long, conflicts_with_all = ["targets", "floor_messages", "startup"])]
+    pub(crate) telemetry: bool,
     /// Also measure the time from process start to the first token, and the memory after it
     #[arg(long)]
     pub(crate) startup: bool,

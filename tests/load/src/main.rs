@@ -5,6 +5,7 @@
 //! whatever it costs is taken from what it measures; it reports its own CPU for that reason.
 
 mod arguments;
+mod collector;
 mod connection;
 mod floor;
 mod generator;

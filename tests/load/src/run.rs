@@ -4,7 +4,7 @@ use crate::arguments::Settings;
 use crate::generator::LOST;
 use crate::startup;
 use crate::summary::{Line, Measurement, Results, Startup};
-use crate::target::{Bed, Implementation, Shape, Target};
+use crate::target::{Bed, Implementation, Shape, Target, Variant};
 use crate::workload::Workload;
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -25,12 +25,17 @@ pub(crate) async fn run(settings: &Settings) -> Result<Results, Box<dyn Error>> 
     };
     for workload in Workload::all(&settings.only, &settings.claims) {
         progress(&format!("{}: starting", workload.title()))?;
-        let (implementations, mut targets) = field(&mut bed, workload, settings).await?;
+        let mut field = field(&mut bed, workload, settings).await?;
         for callers in &settings.callers {
-            let measurement = measure(&mut targets, workload, *callers, settings)?;
+            let measurement = field.measure(workload, *callers, settings)?;
             results.measurements.push(measurement);
         }
-        drop(targets);
+        if settings.telemetry {
+            // Else it was measured what nothing costs.
+            bed.until_exported().await?;
+        }
+        let implementations = field.implementations;
+        drop(field.targets);
         let measured = |startup: &Startup| startup.operation == workload.operation;
         // The size of claims has no part in a start.
         if settings.startup && workload.operation.signs() && !results.startups.iter().any(measured)
@@ -42,76 +47,122 @@ pub(crate) async fn run(settings: &Settings) -> Result<Results, Box<dyn Error>> 
     Ok(results)
 }
 
-/// Starts all targets of a workload, ours first; floors are made to look like ours.
+/// What is measured beside each other.
+struct Field {
+    implementations: Vec<Implementation>,
+    targets: Vec<Target>,
+    /// How many of the first are compared with each of the others.
+    compared: usize,
+}
+
+/// Starts all targets of a workload.
 async fn field(
     bed: &mut Bed,
     workload: Workload,
     settings: &Settings,
-) -> Result<(Vec<Implementation>, Vec<Target>), Box<dyn Error>> {
+) -> Result<Field, Box<dyn Error>> {
     let mut ours = bed.launch(&OURS, workload).await?;
     ours.until_ready()?;
+    if settings.telemetry {
+        let mut field = Field {
+            implementations: Vec::new(),
+            targets: Vec::new(),
+            compared: Variant::WATCHED.len(),
+        };
+        for watched in Variant::WATCHED.map(Implementation::Ours) {
+            field.join(watched, bed, workload).await?;
+        }
+        field.implementations.push(OURS);
+        field.targets.push(ours);
+        return Ok(field);
+    }
+    // Floors are made to look like ours.
     let seen = ours.shape()?;
     let shape = Shape {
         messages: settings.floor_messages,
         ..seen
     };
-    let foreign = settings.targets.iter().cloned();
-    let mut others = vec![Implementation::Ours { acks: true }];
-    others.extend(foreign.map(Implementation::Foreign));
-    if workload.operation.signs() {
-        others.push(Implementation::Floor { signs: true, shape });
-    }
-    others.push(Implementation::Floor {
-        signs: false,
+    let mut field = Field {
+        implementations: vec![OURS],
+        targets: vec![ours],
+        compared: VARIANTS_OF_OURS,
+    };
+    let mut others = vec![Implementation::Ours(Variant::Acking)];
+    others.extend(
+        settings
+            .targets
+            .iter()
+            .cloned()
+            .map(Implementation::Foreign),
+    );
+    let kinds: &[bool] = if workload.operation.signs() {
+        &[true, false]
+    } else {
+        &[false]
+    };
+    others.extend(kinds.iter().map(|signs| Implementation::Floor {
+        signs: *signs,
         shape,
-    });
-    let mut targets = vec![ours];
-    for other in &others {
-        let mut target = bed.launch(other, workload).await?;
-        target.until_ready()?;
-        targets.push(target);
+    }));
+    for other in others {
+        field.join(other, bed, workload).await?;
     }
-    others.insert(0, OURS);
-    Ok((others, targets))
+    Ok(field)
 }
 
-/// Measures all targets under one load, in turns; every other round goes backwards, so that nobody always comes after
-/// the same neighbour.
-fn measure(
-    targets: &mut [Target],
-    workload: Workload,
-    callers: u16,
-    settings: &Settings,
-) -> Result<Measurement, Box<dyn Error>> {
-    let length = Duration::from_secs_f64(settings.seconds);
-    let mut lines: Vec<_> = targets
-        .iter()
-        .map(|target| Line {
-            name: target.name.clone(),
-            ..Line::default()
-        })
-        .collect();
-    for round in 0..settings.pairs {
-        let mut turns: Vec<_> = targets.iter_mut().zip(&mut lines).collect();
-        if round % 2 == 1 {
-            turns.reverse();
-        }
-        for (target, line) in turns {
-            let (sample, window) = target.measure(callers, length)?;
-            line.rounds.push(sample);
-            for (status, count) in window.errors {
-                *line.errors.entry(status).or_default() += count;
-            }
-        }
-        progress(&format!(
-            "{}, {callers} in flight, round {}/{}: {}",
-            workload.title(),
-            round + 1,
-            settings.pairs,
-            standing(&lines)
-        ))?;
+impl Field {
+    async fn join(
+        &mut self,
+        implementation: Implementation,
+        bed: &mut Bed,
+        workload: Workload,
+    ) -> Result<(), Box<dyn Error>> {
+        let mut target = bed.launch(&implementation, workload).await?;
+        target.until_ready()?;
+        self.implementations.push(implementation);
+        self.targets.push(target);
+        Ok(())
     }
-    Ok(Measurement::new(workload, callers, lines, VARIANTS_OF_OURS))
+
+    /// Measures all targets under one load, in turns; every other round goes backwards, so that nobody always comes after
+    /// the same neighbour.
+    fn measure(
+        &mut self,
+        workload: Workload,
+        callers: u16,
+        settings: &Settings,
+    ) -> Result<Measurement, Box<dyn Error>> {
+        let length = Duration::from_secs_f64(settings.seconds);
+        let mut lines: Vec<_> = self
+            .targets
+            .iter()
+            .map(|target| Line {
+                name: target.name.clone(),
+                ..Line::default()
+            })
+            .collect();
+        for round in 0..settings.pairs {
+            let mut turns: Vec<_> = self.targets.iter_mut().zip(&mut lines).collect();
+            if round % 2 == 1 {
+                turns.reverse();
+            }
+            for (target, line) in turns {
+                let (sample, window) = target.measure(callers, length)?;
+                line.rounds.push(sample);
+                for (status, count) in window.errors {
+                    *line.errors.entry(status).or_default() += count;
+                }
+            }
+            progress(&format!(
+                "{}, {callers} in flight, round {}/{}: {}",
+                workload.title(),
+                round + 1,
+                settings.pairs,
+                standing(&lines)
+            ))?;
+        }
+        Ok(Measurement::new(workload, callers, lines, self.compared))
+    }
 }
 
 fn standing(lines: &[Line]) -> String {
@@ -141,4 +192,4 @@ pub(crate) fn progress(line: &str) -> io::Result<()> {
 /// As it comes, and acking.
 const VARIANTS_OF_OURS: usize = 2;
 /// As it comes: answers without acks.
-const OURS: Implementation = Implementation::Ours { acks: false };
+const OURS: Implementation = Implementation::Ours(Variant::Plain);

@@ -1,6 +1,7 @@
 //! Implementations under load: each a process of its own on a plane of its own, so that all can wait beside each other.
 
 use crate::arguments::Foreign;
+use crate::collector::Collector;
 use crate::connection::Connection;
 use crate::generator::{Answer, Generator, Window, now};
 use crate::process::Process;
@@ -21,10 +22,7 @@ use tempfile::TempDir;
 #[derive(Clone, Debug)]
 pub(crate) enum Implementation {
     /// The issuer of this workspace.
-    Ours {
-        /// Whether it acks every request, as the framework does.
-        acks: bool,
-    },
+    Ours(Variant),
     /// An issuer of somebody else.
     Foreign(Foreign),
     /// A responder with a constant.
@@ -34,6 +32,62 @@ pub(crate) enum Implementation {
         /// What it answers with.
         shape: Shape,
     },
+}
+
+/// How the issuer of this workspace is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// PROD with metrics, and nothing that is off by default.
+    Plain,
+    /// It acks every request, as the framework does.
+    Acking,
+    /// It records each decision in a file.
+    Audited,
+    /// The same, each line linked to the one before.
+    Chained,
+    /// Each request is a span, exported if something fails, as in PROD.
+    Traced,
+    /// Each request is a span and exported, as in LAB.
+    Exporting,
+}
+
+impl Variant {
+    /// Those that are watched more closely than [`Variant::Plain`].
+    pub(crate) const WATCHED: [Self; 4] =
+        [Self::Audited, Self::Chained, Self::Traced, Self::Exporting];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "ours",
+            Self::Acking => "ours, acking",
+            Self::Audited => "ours, audited",
+            Self::Chained => "ours, audited and chained",
+            Self::Traced => "ours, traced",
+            Self::Exporting => "ours, exporting all traces",
+        }
+    }
+
+    fn deployment(self) -> &'static str {
+        match self {
+            Self::Exporting => "LAB",
+            Self::Plain | Self::Acking | Self::Audited | Self::Chained | Self::Traced => "PROD",
+        }
+    }
+
+    fn is_traced(self) -> bool {
+        matches!(self, Self::Traced | Self::Exporting)
+    }
+
+    /// Returns `config.yaml` of the issuer at `host`.
+    fn config(self, host: &str) -> String {
+        match self {
+            Self::Audited => format!("{host}:\n  AuditLog: ./audit.jsonl\n"),
+            Self::Chained => {
+                format!("{host}:\n  AuditLog: ./audit.jsonl\n  AuditChain: true\n")
+            }
+            Self::Plain | Self::Acking | Self::Traced | Self::Exporting => String::new(),
+        }
+    }
 }
 
 /// The size of an answer, which floors imitate.
@@ -51,6 +105,7 @@ pub(crate) struct Shape {
 pub(crate) struct Bed {
     bus: Bus,
     broker: Option<Process>,
+    collector: Collector,
     /// `PrivateKey` of bearer.token.core, for all of its implementations.
     bearer_key: String,
     planes: u32,
@@ -81,6 +136,7 @@ impl Bed {
         Ok(Self {
             bus: Bus::start().await,
             broker: Process::child("nats-server"),
+            collector: Collector::start()?,
             bearer_key: STANDARD.encode([PKCS8_PREFIX.as_slice(), &seed].concat()),
             planes: 0,
         })
@@ -101,8 +157,12 @@ impl Bed {
         // First, because it may build for minutes, in which no connection could answer a PING.
         let mut command = implementation.command(workload, &url, plane.as_str())?;
         let configurator = self.configurator(&plane).await?;
-        if let Implementation::Ours { acks: true } = implementation {
-            let host = workload.operation.product().host;
+        let host = workload.operation.product().host;
+        let variant = match implementation {
+            Implementation::Ours(variant) => *variant,
+            Implementation::Foreign(_) | Implementation::Floor { .. } => Variant::Plain,
+        };
+        if variant == Variant::Acking {
             configurator.set(host, "AnswerWithoutAck", "false");
         }
         let caller = self.bus.credentials_on(&plane, CALLER);
@@ -110,18 +170,21 @@ impl Bed {
         let replies = format!("{}.reply._.*.{own}.{INSTANCE}", plane.as_str());
         let connection = Connection::open(&url, &caller, &replies)?;
 
-        let host = workload.operation.product().host;
         let folder = tempfile::tempdir()?;
         let credentials = self.bus.credentials_on(&plane, host);
         std::fs::write(folder.path().join("nats.creds"), credentials)?;
+        std::fs::write(folder.path().join("config.yaml"), variant.config(host))?;
         command
             .env_clear()
             .envs(search_path())
             .env("MICROBUS_NATS", &url)
             .env("MICROBUS_PLANE", plane.as_str())
-            .env("MICROBUS_DEPLOYMENT", "PROD")
+            .env("MICROBUS_DEPLOYMENT", variant.deployment())
             .env("MICROBUS_PROMETHEUS_EXPORTER", "1")
             .current_dir(folder.path());
+        if variant.is_traced() {
+            command.env(TRACES, self.collector.traces());
+        }
         let name = implementation.name();
         Ok(Target {
             started: now(),
@@ -134,6 +197,21 @@ impl Bed {
             _configurator: configurator,
             _folder: folder,
         })
+    }
+
+    /// Waits until a target has exported traces.
+    ///
+    /// # Errors
+    /// When none does within [`PATIENCE`].
+    pub(crate) async fn until_exported(&self) -> Result<(), Box<dyn Error>> {
+        let begin = now();
+        while self.collector.taken() == 0 {
+            if now() - begin > PATIENCE {
+                return Err("no trace arrived where traces are exported".into());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
     }
 
     async fn configurator(&self, plane: &Plane) -> Result<Configurator, Box<dyn Error>> {
@@ -152,8 +230,7 @@ impl Bed {
 impl Implementation {
     fn name(&self) -> String {
         match self {
-            Self::Ours { acks: false } => "ours".to_owned(),
-            Self::Ours { acks: true } => "ours, acking".to_owned(),
+            Self::Ours(variant) => variant.name().to_owned(),
             Self::Foreign(foreign) => foreign.name.clone(),
             Self::Floor { signs: true, .. } => "signing floor".to_owned(),
             Self::Floor { signs: false, .. } => "echo floor".to_owned(),
@@ -163,9 +240,7 @@ impl Implementation {
     fn command(&self, workload: Workload, url: &str, plane: &str) -> std::io::Result<Command> {
         let product = workload.operation.product();
         Ok(match self {
-            Self::Ours { .. } => {
-                Command::new(build_folder::binary(product.package, product.binary))
-            }
+            Self::Ours(_) => Command::new(build_folder::binary(product.package, product.binary)),
             Self::Foreign(foreign) => {
                 let mut command = Command::new("sh");
                 // The shell gives way to the command, whose id is then the one that is watched.
@@ -283,6 +358,8 @@ fn search_path() -> Option<(&'static str, std::ffi::OsString)> {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one question waits before it is asked again; it bounds the error of start-up times.
 const ASK_INTERVAL: Duration = Duration::from_millis(5);
+/// Where an issuer is told of a collector.
+const TRACES: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// Instance ID of the stand-in configurators.
 const STAND_IN: &str = "id-standin000";
 /// PKCS#8 version 1 of an Ed25519 key, up to its seed (RFC 8410 section 7).

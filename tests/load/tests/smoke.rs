@@ -58,3 +58,40 @@ fn requests_are_answered_without_errors_and_the_report_has_the_plots() {
     assert_eq!(page.matches("<svg").count(), 8);
     assert!(page.contains("signing floor") && page.contains("access Mint, 200 B"));
 }
+
+#[test]
+fn what_watching_costs_is_measured_against_the_same_issuer_unwatched() {
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["--telemetry", "--only", "access-mint", "--claims", "200"])
+        .args([
+            "--callers",
+            "8",
+            "--pairs",
+            "1",
+            "--seconds",
+            "0.1",
+            "--json",
+        ])
+        .output()
+        .unwrap();
+    let progress = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{progress}");
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let measurement = &results["measurements"][0];
+    for line in measurement["lines"].as_array().unwrap() {
+        assert_eq!(line["errors"], serde_json::json!({}), "{line}\n{progress}");
+        assert!(line["median"]["rate"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    let ratios = measurement["ratios"].as_array().unwrap();
+    let pairs: Vec<_> = ratios
+        .iter()
+        .map(|ratio| (ratio["of"].as_str().unwrap(), ratio["to"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("ours, audited", "ours"),
+        ("ours, audited and chained", "ours"),
+        ("ours, traced", "ours"),
+        ("ours, exporting all traces", "ours"),
+    ];
+    assert_eq!(pairs, expected);
+}

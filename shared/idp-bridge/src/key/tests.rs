@@ -176,6 +176,27 @@ fn bad_keys_are_left_out_and_told() {
 }
 
 #[test]
+fn the_library_would_believe_a_key_of_small_order() {
+    // The neutral element as key and as R, and S = 0, hold for every text.
+    let neutral = [&[1][..], &[0; 31]].concat();
+    let key = ForeignKey {
+        key: DecodingKey::from_ed_der(&neutral),
+        algorithm: Algorithm::EdDSA,
+    };
+    let signature = [&*neutral, &[0; 32]].concat();
+    assert!(
+        key.verify(b"whatever", &signature),
+        "then our check is superfluous"
+    );
+    let jwk =
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": URL_SAFE_NO_PAD.encode(&neutral)});
+    assert_eq!(
+        read(&json!([jwk]), &ALL).unwrap().faults,
+        [KeyFault::Unusable]
+    );
+}
+
+#[test]
 fn what_is_no_set_is_refused_whole() {
     let jwk = Signer::generate("EdDSA", "k").unwrap().jwk();
     let other = Signer::generate("EdDSA", "k").unwrap().jwk();

@@ -14,9 +14,9 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
         .settings
 }
 
-fn entry(caller: &str) -> Entry {
+fn entry(caller: &str) -> Entry<'_> {
     Entry {
-        caller: caller.to_owned(),
+        caller,
         outcome: "minted",
         ..Entry::default()
     }
@@ -26,7 +26,7 @@ fn entry(caller: &str) -> Entry {
 fn without_a_path_nothing_is_recorded() {
     let audit = Audit::open(&settings(&[]), &fixture::metrics()).unwrap();
     assert!(!audit.wants(true) && !audit.wants(false) && !audit.has(Field::Sub));
-    assert_eq!(audit.record(entry("a")), Ok(()));
+    assert_eq!(audit.record(&entry("a")), Ok(()));
 }
 
 #[test]
@@ -36,13 +36,13 @@ fn lines_are_appended_and_the_chain_goes_on_after_a_restart_and_a_rotation() {
     let settings = settings(&[(LOG, path.to_str().unwrap()), (CHAIN, "true")]);
     for caller in ["a", "b"] {
         let audit = Audit::open(&settings, &fixture::metrics()).unwrap();
-        audit.record(entry(caller)).unwrap();
+        audit.record(&entry(caller)).unwrap();
         audit.flush();
     }
     let audit = Audit::open(&settings, &fixture::metrics()).unwrap();
     let moved = folder.path().join("audit.jsonl.1");
     std::fs::rename(&path, &moved).unwrap();
-    audit.record(entry("c")).unwrap();
+    audit.record(&entry("c")).unwrap();
     audit.flush();
     let before = verify(&std::fs::read(moved).unwrap(), None).unwrap();
     let after = verify(&std::fs::read(path).unwrap(), before.head).unwrap();
@@ -70,7 +70,7 @@ const FULL: &str = "/dev/full";
 /// Hands over entries until one is refused or dropped.
 fn fill(audit: &Audit, metrics: &Metrics) -> Result<(), NotRecorded> {
     loop {
-        let recorded = audit.record(entry("a"));
+        let recorded = audit.record(&entry("a"));
         if recorded.is_err() || metrics.audit_dropped.get() > 0 {
             return recorded;
         }

@@ -1,23 +1,16 @@
 //! The thread that writes the audit trail.
 
+use super::queue::{Queue, Urgency};
 use crate::metrics::Metrics;
-use microbus_audit::{Chain, Entry};
+use microbus_audit::Chain;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
-
-/// What the writer is told.
-pub(super) enum Message {
-    /// Write this.
-    Entry(Box<Entry>),
-    /// Say when everything before this is written.
-    Flush(SyncSender<()>),
-}
 
 /// Appends lines to a file or to standard error.
 pub(super) struct Writer {
@@ -68,46 +61,40 @@ impl Writer {
         })
     }
 
-    /// Writes what comes until nobody can send any more.
-    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+    /// Writes what comes until nothing will come any more.
+    pub(super) fn run(mut self, queue: &Queue) {
+        let mut lines = String::new();
         loop {
-            let message = if self.pending.is_empty() {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            if self.pending.is_empty() {
+                match queue.wait() {
+                    None => return,
+                    // What comes meanwhile is written with it, and nobody is kept busy waking this thread.
+                    Some(Urgency::Usual) => std::thread::sleep(GATHERING),
+                    Some(Urgency::Awaited) => {}
+                }
             } else {
                 // Only after a failure is anything left.
-                Err(RecvTimeoutError::Timeout)
-            };
-            match message {
-                Ok(message) => {
-                    self.take(message);
-                    // What comes meanwhile is written with it, and nobody is kept busy waking this thread.
-                    if self.flushes.is_empty() {
-                        std::thread::sleep(GATHERING);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => std::thread::sleep(RETRY),
-                Err(RecvTimeoutError::Disconnected) => return,
+                std::thread::sleep(RETRY);
             }
-            while self.pending.len() < MOST_PENDING
-                && let Ok(message) = queue.try_recv()
-            {
-                self.take(message);
+            if self.pending.len() < MOST_PENDING {
+                let (taken, flushes) = queue.take(lines);
+                self.append(&taken);
+                self.flushes.extend(flushes);
+                lines = emptied(taken);
             }
             let written = self.write();
             self.note(written);
         }
     }
 
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Entry(entry) => match &mut self.chain {
-                Some(chain) => self.pending.extend(chain.append(&entry).into_bytes()),
-                None => {
-                    self.pending.extend(entry.to_json().into_bytes());
-                    self.pending.push(b'\n');
+    fn append(&mut self, lines: &str) {
+        match &mut self.chain {
+            Some(chain) => {
+                for line in lines.lines() {
+                    self.pending.extend(chain.append(line).into_bytes());
                 }
-            },
-            Message::Flush(written) => self.flushes.push(written),
+            }
+            None => self.pending.extend_from_slice(lines.as_bytes()),
         }
     }
 
@@ -132,6 +119,7 @@ impl Writer {
             }
         };
         self.pending.drain(..written);
+        self.pending.shrink_to(KEPT);
         outcome
     }
 
@@ -189,10 +177,19 @@ fn end_of(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(end)
 }
 
+/// Empties a text for what comes next, without the memory of a flood.
+fn emptied(mut text: String) -> String {
+    text.clear();
+    text.shrink_to(KEPT);
+    text
+}
+
 pub(super) const STDERR: &str = "/dev/stderr";
 /// How long entries gather before they are written together.
 const GATHERING: Duration = Duration::from_millis(5);
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 const MOST_PENDING: usize = 1 << 20;
+/// Room for what usually gathers at a high rate.
+const KEPT: usize = 256 << 10;
 const LONGEST_LINE: u64 = 1 << 20;

@@ -1,28 +1,16 @@
-//! What becomes of spans, lines and metrics before collectors of all kinds: a good one by HTTP and by gRPC, one that is
-//! away, one that is slow, and ones that answer garbage.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, in its helpers too, and waits by the real clock"
-)]
+//! Collectors that speak HTTP/1.1, more or less.
 
-use microbus_otlp::{
-    Exporter, LogRecord, Metric, MetricKind, Outcome, Parts, Reading, Readings, Resource, Series,
-    Settings, Severity, Span, SpanKind, Spans, Value,
-};
-use microbus_wire::{SpanId, TraceId};
+use crate::{PATIENCE, line, names, outcome, span, start, until};
+use microbus_otlp::Spans;
+use microbus_wire::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant, UNIX_EPOCH};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use std::time::{Duration, Instant};
 
 /// One request as a collector of these tests sees it.
 struct Heard {
@@ -64,79 +52,6 @@ fn read(stream: &mut TcpStream) -> Option<Heard> {
     let mut body = vec![0; length.parse().ok()?];
     stream.read_exact(&mut body).ok()?;
     Some(Heard { head, body })
-}
-
-fn start(variables: &[(&str, &str)], spans: Spans) -> Exporter {
-    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-    let settings = Settings::read(|name| variables.get(name).copied()).unwrap();
-    let readings = || {
-        Some(Readings {
-            since: UNIX_EPOCH,
-            at: UNIX_EPOCH,
-            metrics: vec![Metric {
-                name: "microbus_token_minted".to_owned(),
-                description: String::new(),
-                kind: MetricKind::Counter,
-                series: vec![Series {
-                    attributes: vec![],
-                    reading: Reading::Number(3.0),
-                }],
-            }],
-        })
-    };
-    let parts = Parts {
-        resource: Resource(vec![("service.name".into(), Value::Text("test".into()))]),
-        spans,
-        readings: Box::new(readings),
-        metric_interval: Duration::from_secs(3600),
-    };
-    Exporter::start(&settings, parts).unwrap()
-}
-
-fn span(trace: u8, name: &'static str) -> Span {
-    Span {
-        trace: TraceId::from_bytes([trace; 16]).unwrap(),
-        span: SpanId::from_bytes([9; 8]).unwrap(),
-        parent: None,
-        name: name.into(),
-        kind: SpanKind::Server,
-        start: UNIX_EPOCH,
-        took: Duration::from_millis(3),
-        attributes: vec![],
-        failure: None,
-    }
-}
-
-fn line(body: &str) -> LogRecord {
-    LogRecord {
-        time: UNIX_EPOCH,
-        severity: Severity::Info,
-        body: body.to_owned(),
-        attributes: vec![],
-        trace: None,
-    }
-}
-
-fn names(body: &[u8]) -> Vec<String> {
-    let request = ExportTraceServiceRequest::decode(body).unwrap();
-    let spans = request.resource_spans.into_iter();
-    spans
-        .flat_map(|of_resource| of_resource.scope_spans)
-        .flat_map(|of_scope| of_scope.spans)
-        .map(|span| span.name)
-        .collect()
-}
-
-fn outcome(exporter: &Exporter) -> Outcome {
-    exporter.outcomes()[0]
-}
-
-fn until(exporter: &Exporter, enough: impl Fn(Outcome) -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !enough(outcome(exporter)) {
-        assert!(Instant::now() < end, "{:?}", outcome(exporter));
-        std::thread::yield_now();
-    }
 }
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -322,78 +237,5 @@ fn an_answer_that_is_none_is_a_failure_and_ends_nothing() {
         exporter.span(span(1, "twice"));
         until(&exporter, |outcome| outcome.exported + outcome.dropped == 2);
         assert!(heard.try_iter().count() >= 2);
-    }
-}
-
-/// Serves gRPC over HTTP/2 as a collector does, and tells the path and the message of each call.
-fn grpc_collector(status: &'static str) -> (String, Receiver<(String, Vec<u8>)>) {
-    let (called, calls) = channel();
-    let (told, address) = channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap().to_string())
-                .unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let mut connection = h2::server::handshake(stream).await.unwrap();
-                while let Some(Ok((request, mut respond))) = connection.accept().await {
-                    let (head, mut body) = request.into_parts();
-                    assert_eq!(head.headers["content-type"], "application/grpc");
-                    assert_eq!(head.headers["te"], "trailers");
-                    let called = called.clone();
-                    // The body arrives while the connection is looked after.
-                    tokio::spawn(async move {
-                        let mut bytes = Vec::new();
-                        while let Some(Ok(part)) = body.data().await {
-                            bytes.extend_from_slice(&part);
-                        }
-                        drop(called.send((head.uri.path().to_owned(), bytes)));
-                        let answer =
-                            http::Response::builder().header("content-type", "application/grpc");
-                        let mut stream = respond
-                            .send_response(answer.body(()).unwrap(), false)
-                            .unwrap();
-                        stream.send_data(vec![0; 5].into(), false).unwrap();
-                        let mut trailers = http::HeaderMap::new();
-                        trailers.insert("grpc-status", status.parse().unwrap());
-                        stream.send_trailers(trailers).unwrap();
-                    });
-                }
-            }
-        });
-    });
-    (address.recv_timeout(PATIENCE).unwrap(), calls)
-}
-
-#[test]
-fn grpc_is_spoken_where_it_is_asked_for() {
-    for (status, fails) in [("0", false), ("14", true)] {
-        let (address, calls) = grpc_collector(status);
-        let exporter = start(
-            &[
-                (
-                    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-                    &format!("http://{address}"),
-                ),
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-            ],
-            Spans::All,
-        );
-        exporter.span(span(1, ":666/mint"));
-        let (path, body) = calls.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(
-            path,
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-        );
-        let length = u32::from_be_bytes(body[1..5].try_into().unwrap());
-        assert_eq!((body[0], length as usize), (0, body.len() - 5));
-        assert_eq!(names(&body[5..]), [":666/mint"]);
-        until(&exporter, |outcome| outcome.exported + outcome.dropped == 1);
-        assert_eq!(outcome(&exporter).failing, fails);
     }
 }
