@@ -2,7 +2,7 @@
 
 use async_nats::ConnectErrorKind;
 use e2e::goldens::{self, Subscription};
-use e2e::{Bus, Caller, NatsServer, PATIENCE, Reason, Verifier};
+use e2e::{Bus, Caller, GoCaller, NatsServer, Outcome, PATIENCE, Reason, Verifier};
 use microbus_deploy::Permissions;
 use microbus_token::{Claims, Jwk, JwkSet, SigningKey, TokenId, mint_access};
 use microbus_wire::{Hostname, Plane};
@@ -196,4 +196,20 @@ async fn a_verifier_fetches_once_a_second_and_refuses_an_unknown_key_meanwhile()
     let (first, ()) = tokio::join!(verifier.judge(token), publishing);
     assert_eq!(first, Ok(()));
     assert_eq!((verifier.judge(token).await, verifier.keys()), (Ok(()), 1));
+}
+
+#[tokio::test]
+async fn a_go_caller_gives_up_where_nothing_is_heard_in_time() {
+    let bus = Bus::start().await;
+    let recorded = goldens::case("local", "mint_access_unicast");
+    let recorded = recorded.requests_to("access.token.core").next().unwrap();
+    let caller = GoCaller::new(bus.caller("tester.client", INSTANCE).await);
+    let outcomes = caller.call(recorded, 2).await;
+    assert_eq!(outcomes.len(), 2);
+    for outcome in outcomes {
+        assert!(
+            matches!(outcome, Outcome::AckTimeout { late: None }),
+            "{outcome:?}"
+        );
+    }
 }

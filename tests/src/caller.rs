@@ -108,6 +108,15 @@ impl Caller {
         self.client.flush().await.expect("the client runs");
     }
 
+    /// Publishes several messages on one subject in one write.
+    pub async fn publish_all(&self, subject: &str, payloads: impl Iterator<Item = String>) {
+        for payload in payloads {
+            let published = self.client.publish(subject.to_owned(), payload.into());
+            published.await.expect("the client runs");
+        }
+        self.client.flush().await.expect("the client runs");
+    }
+
     /// Subscribes to a pattern, and returns when the server has taken or refused it.
     pub async fn listen(&self, pattern: &str) -> Listener {
         let subscription = self.client.subscribe(pattern.to_owned()).await;
