@@ -57,12 +57,22 @@ impl Company {
         }
     }
 
-    /// Finds out which sisters there are and what they publish.
-    pub(crate) async fn look(&self) {
+    /// Looks for sisters before anything depends on our own keys. Who wrongly believes to be alone, for a lost message or a
+    /// busy machine, signs with a key that verifiers do not know; a lone start delayed by a tenth of a second harms nobody.
+    pub(crate) async fn look_twice(&self) {
+        if !self.look().await {
+            self.look().await;
+        }
+    }
+
+    /// Finds out which sisters there are and what they publish; tells whether there are any and each has spoken.
+    pub(crate) async fn look(&self) -> bool {
         let sisters = self.find().await;
         let asked = sisters.iter().map(|instance| self.report(instance));
         let reports = join_all(asked).await;
+        let heard_all = reports.iter().all(|report| report.word.is_some());
         self.issuer.hear_sisters(reports, self.clock.now());
+        heard_all && !sisters.is_empty()
     }
 
     /// Has a process that has just started sign only with what its sisters sign with, if they sign with anything of it.
