@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::keys::{Change, Desired, Keys, PublishedKey};
 use crate::sisters::LONGEST_HOLD;
 use crate::union::{Report, Sisters};
+use crate::word::Word;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use microbus_bus::Clock;
@@ -37,6 +38,8 @@ struct State {
     /// Signs where the operator gave no key, until there is one.
     ephemeral: Option<Arc<SigningKey>>,
     sisters: Sisters,
+    /// Whether anybody can be given a token: until then neither the log nor a sister is told that a key signs.
+    begun: bool,
 }
 
 /// The key that signs, and until when it does.
@@ -45,7 +48,7 @@ struct Signing {
     until: Option<Instant>,
 }
 
-/// The keys that verify tokens of any replica, and the same as the body of an answer; and the body with our own alone.
+/// The keys that verify tokens of any replica, and the same as the body of an answer; and what sister replicas are told.
 struct Published {
     keys: JwkSet,
     body: Bytes,
@@ -67,12 +70,13 @@ impl Issuer {
         Self {
             config: ArcSwap::from_pointee(config),
             signing: ArcSwapOption::empty(),
-            published: ArcSwap::from_pointee(Published::of(JwkSet::default(), &JwkSet::default())),
+            published: ArcSwap::from_pointee(Published::of(JwkSet::default(), &Word::default())),
             state: Mutex::new(State {
                 keys: Keys::new(config.activation_delay),
                 desired: Desired::default(),
                 ephemeral: None,
                 sisters: Sisters::default(),
+                begun: false,
             }),
             rng: Mutex::new(rng),
             clock,
@@ -135,6 +139,20 @@ impl Issuer {
     /// Tells whether some sister replica does not publish a key.
     pub(crate) fn lack(&self, id: &KeyId) -> bool {
         lock(&self.state).sisters.lack(id)
+    }
+
+    /// Tells whether sister replicas sign, and none of them with a key.
+    pub(crate) fn sisters_sign_without(&self, id: &KeyId) -> bool {
+        lock(&self.state).sisters.sign_with_others(id)
+    }
+
+    /// Takes note that tokens are given out from now on.
+    pub(crate) fn begin(&self) {
+        let mut state = lock(&self.state);
+        state.begun = true;
+        let signer = state.keys.signer().map(|key| key.key().id().clone());
+        let changes: Vec<_> = signer.map(Change::Signs).into_iter().collect();
+        self.publish(&mut state, &changes);
     }
 
     /// Tells whether the primary key does not sign yet.
@@ -280,7 +298,7 @@ impl Issuer {
         }
     }
 
-    /// Returns the body of an answer to a sister replica: our own keys alone.
+    /// Returns the body of an answer to a sister replica: our own keys alone, and which key signs.
     #[must_use]
     pub fn own_jwk_set(&self) -> Bytes {
         self.published.load().own.clone()
@@ -304,7 +322,8 @@ impl Issuer {
                 until: state.keys.next_wakeup(),
             })
         }));
-        for change in changes {
+        let is_true = |change: &&Change| state.begun || !matches!(change, Change::Signs(_));
+        for change in changes.iter().filter(is_true) {
             self.log(change, &kids);
         }
     }
@@ -313,7 +332,13 @@ impl Issuer {
     fn publish_union(&self, state: &mut State) -> String {
         let own = state.keys.published();
         state.sisters.note_own(&own);
-        let published = Published::of(state.sisters.union(&own), &own);
+        let union = state.sisters.union(&own);
+        let signer = state.keys.signer().filter(|_| state.begun);
+        let word = Word {
+            keys: own,
+            signs: signer.map(|key| key.key().id().clone()),
+        };
+        let published = Published::of(union, &word);
         let kids: Vec<_> = published.keys.iter().map(|jwk| jwk.id().as_str()).collect();
         let kids = kids.join(" ");
         self.published.store(Arc::new(published));
@@ -373,11 +398,10 @@ impl State {
 }
 
 impl Published {
-    fn of(keys: JwkSet, own: &JwkSet) -> Self {
-        let body = |keys: &JwkSet| Bytes::from(keys.to_json() + "\n");
+    fn of(keys: JwkSet, word: &Word) -> Self {
         Self {
-            body: body(&keys),
-            own: body(own),
+            body: Bytes::from(keys.to_json() + "\n"),
+            own: Bytes::from(word.to_json()),
             keys,
         }
     }

@@ -14,6 +14,7 @@ mod sisters;
 mod sources;
 mod status;
 mod union;
+mod word;
 
 pub use config::{Config, PROPERTIES};
 pub use issuer::{Issuer, MintError};

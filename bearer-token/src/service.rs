@@ -121,7 +121,7 @@ impl BearerToken {
             Arc::clone(&self.minting),
             warming,
         );
-        company.look().await;
+        company.look_twice().await;
         let keeping = tokio::spawn(Arc::clone(&company).keep());
         *self.contact() = Some(Contact { company, keeping });
     }

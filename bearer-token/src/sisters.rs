@@ -1,11 +1,13 @@
 //! Looks for sister replicas on the bus, asks each for its keys, and introduces a new key before it signs.
 //!
 //! A sister is whoever answers a ping to our own host, which every replica hears; it is asked through its own slot. Asked by
-//! a sister for its own keys, a replica of ours leaves out what it has from others; a Go replica has nothing from others.
+//! a sister for its own keys, a replica of ours leaves out what it has from others, and says which key signs; a Go replica has nothing from others.
 //! Source: design: keys, "Bearer". What is decided of it is pure: [`Sisters`](crate::union::Sisters), `Keys`.
 
 use crate::issuer::Issuer;
 use crate::union::Report;
+use crate::word::Word;
+use bytes::Bytes;
 use futures_util::future::join_all;
 use microbus_bus::{Clock, Connector, Outgoing};
 use microbus_service::{Minting, Verifier, Warming};
@@ -55,22 +57,44 @@ impl Company {
         }
     }
 
-    /// Finds out which sisters there are and what they publish.
-    pub(crate) async fn look(&self) {
+    /// Looks for sisters before anything depends on our own keys. Who wrongly believes to be alone, for a lost message or a
+    /// busy machine, signs with a key that verifiers do not know; a lone start delayed by a tenth of a second harms nobody.
+    pub(crate) async fn look_twice(&self) {
+        if !self.look().await {
+            self.look().await;
+        }
+    }
+
+    /// Finds out which sisters there are and what they publish; tells whether there are any and each has spoken.
+    pub(crate) async fn look(&self) -> bool {
         let sisters = self.find().await;
         let asked = sisters.iter().map(|instance| self.report(instance));
         let reports = join_all(asked).await;
+        let heard_all = reports.iter().all(|report| report.word.is_some());
         self.issuer.hear_sisters(reports, self.clock.now());
+        heard_all && !sisters.is_empty()
     }
 
-    /// Has a process that has just started sign only with what its sisters publish, if they publish anything of it.
-    pub(crate) async fn begin_to_sign(&self) {
-        let Some(kid) = self.issuer.primary().filter(|kid| self.issuer.lack(kid)) else {
+    /// Has a process that has just started sign only with what its sisters sign with, if they sign with anything of it.
+    pub(crate) async fn begin_to_sign(self: &Arc<Self>) {
+        self.wait_with_new_key().await;
+        self.issuer.begin();
+        // Nobody is waited for, but verifiers hear of the key before they can meet a token of it.
+        let company = Arc::clone(self);
+        tokio::spawn(async move { company.introduce().await });
+        tokio::task::yield_now().await;
+    }
+
+    /// Has a key that is new to the sisters introduced first. That all of them publish it is not enough: the replica that
+    /// brought it may not have shown it to verifiers yet, and no ingress was warmed.
+    async fn wait_with_new_key(&self) {
+        let is_new = |kid: &KeyId| self.issuer.lack(kid) || self.issuer.sisters_sign_without(kid);
+        let Some(kid) = self.issuer.primary().filter(is_new) else {
             return;
         };
         tracing::info!(
             %kid,
-            "Sister replicas do not publish the key yet: it is shown to them and to verifiers before it signs"
+            "Sister replicas do not sign with the key yet: it is shown to them and to verifiers before it signs"
         );
         let now = self.clock.now();
         if self.issuer.stand_back(now) {
@@ -170,26 +194,28 @@ impl Company {
 
     /// Asks one sister for its own keys, and for all that it publishes while a key of ours waits.
     async fn report(&self, instance: &str) -> Report {
-        let own = self.ask(instance, OWN_KEYS).await;
-        let published = match self.issuer.primary() {
-            Some(kid) if own.as_ref().is_some_and(|own| own.get(&kid).is_none()) => {
-                self.ask(instance, "").await
+        let word = self.ask(instance, OWN_KEYS).await;
+        let word = word.and_then(|body| Word::parse(&body));
+        let published = match (self.issuer.primary(), &word) {
+            (Some(kid), Some(word)) if word.keys.get(&kid).is_none() => {
+                let body = self.ask(instance, "").await;
+                body.and_then(|body| JwkSet::from_json(&body).ok())
             }
-            Some(_) | None => None,
+            (Some(_) | None, _) => None,
         };
         Report {
             instance: instance.to_owned(),
-            own,
+            word,
             published,
         }
     }
 
-    async fn ask(&self, instance: &str, query: &str) -> Option<JwkSet> {
+    async fn ask(&self, instance: &str, query: &str) -> Option<Bytes> {
         let host = &self.connector.identity().hostname;
         let url = format!("https://{instance}.{host}:888/jwks{query}");
         let request = Outgoing::new(Method::Get, Address::parse(&url).ok()?).within(BUDGET);
         let answer = self.connector.request(request).await.ok()?;
-        JwkSet::from_json(&answer.body).ok()
+        Some(answer.body)
     }
 
     /// Makes a harmless token of the key to show.

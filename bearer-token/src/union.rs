@@ -4,6 +4,7 @@
 //! the next look at them, and one that was removed here leaves our answer at once, whoever has it still. A leaked key must
 //! be removable. Source: design: keys, "Bearer".
 
+use crate::word::Word;
 use microbus_token::{JwkSet, KeyId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,8 +21,7 @@ pub(crate) struct Sisters {
 
 #[derive(Debug)]
 struct Sister {
-    /// The keys that it is configured with.
-    own: JwkSet,
+    word: Word,
     /// All that it answers to verifiers.
     published: Option<JwkSet>,
     seen: Instant,
@@ -32,8 +32,8 @@ struct Sister {
 pub(crate) struct Report {
     /// Its instance ID.
     pub(crate) instance: String,
-    /// The keys that it is configured with; none if it did not answer.
-    pub(crate) own: Option<JwkSet>,
+    /// What it says of itself; none if it did not answer.
+    pub(crate) word: Option<Word>,
     /// All that it answers to verifiers, if that was asked.
     pub(crate) published: Option<JwkSet>,
 }
@@ -44,9 +44,9 @@ impl Sisters {
         let mut before = std::mem::take(&mut self.known);
         for report in reports.into_iter().take(MOST_SISTERS) {
             let old = before.remove(&report.instance);
-            let sister = match (report.own, old) {
-                (Some(own), _) => Sister {
-                    own,
+            let sister = match (report.word, old) {
+                (Some(word), _) => Sister {
+                    word,
                     published: report.published,
                     seen: now,
                 },
@@ -73,7 +73,10 @@ impl Sisters {
     /// Returns our own keys, and those of the sisters that were not removed here.
     pub(crate) fn union(&self, own: &JwkSet) -> JwkSet {
         let mut union = own.clone();
-        let keys = self.known.values().flat_map(|sister| sister.own.iter());
+        let keys = self
+            .known
+            .values()
+            .flat_map(|sister| sister.word.keys.iter());
         for jwk in keys.filter(|jwk| !self.removed.contains(jwk.id())) {
             if union.len() < MOST_KEYS {
                 // Of two keys with one ID the first counts.
@@ -97,8 +100,18 @@ impl Sisters {
     pub(crate) fn lack(&self, id: &KeyId) -> bool {
         self.known.values().any(|sister| {
             let published = sister.published.as_ref();
-            sister.own.get(id).is_none() && published.is_none_or(|set| set.get(id).is_none())
+            sister.word.keys.get(id).is_none() && published.is_none_or(|set| set.get(id).is_none())
         })
+    }
+
+    /// Tells whether sisters sign, as far as they say, and none of them with this key: verifiers may not know it yet.
+    pub(crate) fn sign_with_others(&self, id: &KeyId) -> bool {
+        let signers = self
+            .known
+            .values()
+            .filter_map(|sister| sister.word.signs.as_ref());
+        let (with_it, with_others): (Vec<_>, Vec<_>) = signers.partition(|signs| *signs == id);
+        with_it.is_empty() && !with_others.is_empty()
     }
 }
 
@@ -130,14 +143,17 @@ mod tests {
     fn report(instance: &str, own: &[u8], published: Option<&[u8]>) -> Report {
         Report {
             instance: instance.to_owned(),
-            own: Some(set(own)),
+            word: Some(Word {
+                keys: set(own),
+                signs: None,
+            }),
             published: published.map(set),
         }
     }
 
     fn silent(instance: &str) -> Report {
         Report {
-            own: None,
+            word: None,
             ..report(instance, &[], None)
         }
     }
@@ -206,5 +222,26 @@ mod tests {
         ];
         sisters.hear(reports, now);
         assert!(!sisters.lack(&id(9)));
+    }
+    #[test]
+    fn a_key_that_no_sister_signs_with_is_new_unless_none_says_what_it_signs_with() {
+        let signing = |instance: &str, seed: Option<u8>| Report {
+            word: Some(Word {
+                keys: set(&[1, 2]),
+                signs: seed.map(id),
+            }),
+            ..report(instance, &[], None)
+        };
+        let (mut sisters, now) = (Sisters::default(), start());
+        assert!(!sisters.sign_with_others(&id(2)), "nobody is there");
+        sisters.hear(vec![signing("id-b", None)], now);
+        assert!(!sisters.sign_with_others(&id(2)), "as a Go replica");
+        sisters.hear(vec![signing("id-b", Some(1)), signing("id-c", None)], now);
+        assert!(sisters.sign_with_others(&id(2)) && !sisters.sign_with_others(&id(1)));
+        sisters.hear(
+            vec![signing("id-b", Some(1)), signing("id-c", Some(2))],
+            now,
+        );
+        assert!(!sisters.sign_with_others(&id(2)), "one does");
     }
 }

@@ -1,8 +1,7 @@
 //! The load: callers that mint without a pause, and verifiers that see every token at once.
 
-use crate::verifier::{Reason, Verifier};
 use e2e::normal::kid;
-use e2e::{Answers, Bus, Caller, NatsServer, Product};
+use e2e::{Bus, Caller, Ingress, NatsServer, Reason, Verifier};
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,11 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-const HOST: &str = Product::ACCESS_TOKEN.host;
-
 pub(crate) struct Load {
+    /// The issuer that mints.
+    pub(crate) host: &'static str,
     pub(crate) callers: Vec<Caller>,
     pub(crate) verifiers: Vec<Arc<Verifier>>,
+    /// Sees every token too, where bearer tokens are minted.
+    pub(crate) ingress: Option<Arc<Ingress>>,
     counts: Mutex<Counts>,
     mints: watch::Sender<usize>,
     /// How long tokens are minted before an event, and again after it.
@@ -47,29 +48,24 @@ pub(crate) struct Round {
     counts: Counts,
 }
 
-/// What came of a call.
-pub(crate) enum Answer {
-    Whole(Vec<u8>),
-    Refused(u16),
-    Silence,
-}
-
 impl Load {
-    /// Connects callers and starts verifiers, in turns on all servers of the bus.
-    pub(crate) async fn start(bus: &Bus, span: Duration) -> Self {
+    /// Connects callers that mint at `host`, and starts verifiers, in turns on all servers of the bus.
+    pub(crate) async fn start(bus: &Bus, host: &'static str, span: Duration) -> Self {
         let servers: Vec<&NatsServer> = bus.others.iter().chain([&bus.server]).collect();
         let server = |index: usize| servers[index % servers.len()];
         let mut callers = Vec::new();
-        for (index, host) in CALLERS.into_iter().enumerate() {
-            callers.push(bus.caller_at(server(index), host, "id-caller0000").await);
+        for (index, own) in CALLERS.into_iter().enumerate() {
+            callers.push(bus.caller_at(server(index), own, "id-caller0000").await);
         }
         let mut verifiers = Vec::new();
-        for (index, host) in VERIFIERS.into_iter().enumerate() {
-            verifiers.push(Verifier::start(bus, server(index), host, index).await);
+        for (index, own) in VERIFIERS.into_iter().enumerate() {
+            verifiers.push(Verifier::start(bus, server(index), own, index).await);
         }
         Self {
+            host,
             callers,
             verifiers,
+            ingress: None,
             counts: Mutex::default(),
             mints: watch::Sender::new(0),
             span,
@@ -128,31 +124,38 @@ impl Load {
         while !*over.borrow() {
             pace.tick().await;
             let asked = began.elapsed();
-            let body = match ask(caller, "POST", 666, "mint").await {
-                Answer::Whole(body) => body,
-                Answer::Refused(status) => {
-                    self.note_error(format!("{status} at {asked:.1?}"));
-                    continue;
-                }
-                Answer::Silence => {
-                    self.note_error(format!("silence at {asked:.1?}"));
-                    continue;
-                }
+            let minted = caller.ask("POST", self.host, 666, "mint", "{}", SILENCE);
+            let Some(minted) = minted.await else {
+                self.note_error(format!("silence at {asked:.1?}"));
+                continue;
             };
-            let minted: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            let token: Arc<str> = minted["token"].as_str().unwrap().into();
+            let status = minted.response().status();
+            if status != 200 {
+                self.note_error(format!("{status} at {asked:.1?}"));
+                continue;
+            }
+            let token: Arc<str> = minted.json()["token"].as_str().unwrap().into();
             self.mints.send_modify(|mints| *mints += 1);
-            let judged = self.verifiers.iter().map(|verifier| {
-                let (verifier, token) = (Arc::clone(verifier), Arc::clone(&token));
-                tokio::spawn(async move { verifier.judge(&token).await })
-            });
-            let judged: Vec<_> = judged.collect();
+            let judged = self.judge(&token);
             checks.push((token, began.elapsed(), judged));
             if checks.len() > IN_FLIGHT {
                 self.settle(&mut checks).await;
             }
         }
         self.settle(&mut checks).await;
+    }
+
+    /// Shows a token to all at once.
+    fn judge(&self, token: &Arc<str>) -> Vec<Judging> {
+        let by_verifiers = self.verifiers.iter().map(|verifier| {
+            let (verifier, token) = (Arc::clone(verifier), Arc::clone(token));
+            tokio::spawn(async move { verifier.judge(&token).await })
+        });
+        let by_ingress = self.ingress.iter().map(|ingress| {
+            let (ingress, token) = (Arc::clone(ingress), Arc::clone(token));
+            tokio::spawn(async move { ingress.judge(&token).await })
+        });
+        by_verifiers.chain(by_ingress).collect()
     }
 
     async fn settle(&self, checks: &mut Vec<(Arc<str>, Duration, Vec<Judging>)>) {
@@ -249,27 +252,6 @@ impl fmt::Display for Round {
             self.counts.verified,
             refused,
         )
-    }
-}
-
-/// Asks any replica, and gives up after [`SILENCE`].
-pub(crate) async fn ask(caller: &Caller, method: &str, port: u16, path: &str) -> Answer {
-    let id = caller.next_message_id();
-    let headers = [
-        ("Microbus-Time-Budget", "20s"),
-        ("Content-Type", "application/json"),
-    ];
-    let url = format!("https://{HOST}:{port}/{path}");
-    let request = caller.request(method, &url, &id, &headers, b"{}");
-    let subject = caller.subject(port, HOST, "_", method, path);
-    // A broker that is away does not even take the request.
-    let exchange = caller.exchange_until(&subject, request, &id, Answers::is_complete, SILENCE);
-    match tokio::time::timeout(SILENCE, exchange).await {
-        Ok(answers) if answers.is_complete() => match answers.response().status() {
-            200 => Answer::Whole(answers.body()),
-            status => Answer::Refused(status),
-        },
-        Ok(_) | Err(_) => Answer::Silence,
     }
 }
 

@@ -15,17 +15,16 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod bearer;
 mod fleet;
 mod load;
 mod stand_in;
-mod verifier;
 
-use e2e::{Bus, Issuer};
+use e2e::{Bus, Issuer, Product, Verifier};
 use fleet::{STARTS, flood, medians, restart_broker, rotate, start, stop, until_warm};
 use load::{Load, Round};
 use stand_in::StandIn;
 use std::time::Duration;
-use verifier::Verifier;
 
 /// What the command line asks for.
 struct Options {
@@ -82,8 +81,8 @@ enum Errors {
 impl Field {
     async fn prepare(options: Options, bus: Bus) -> Self {
         let fleet = vec![start(&bus).await, start(&bus).await, start(&bus).await];
-        let load = Load::start(&bus, options.span).await;
-        until_warm(&load).await;
+        let load = Load::start(&bus, Product::ACCESS_TOKEN.host, options.span).await;
+        until_warm(&load, fleet.len()).await;
         Self {
             options,
             bus,
@@ -106,16 +105,22 @@ impl Field {
     }
 }
 
+/// Makes a verifier that nobody has heard of, and that knows nothing.
+async fn cold(bus: &Bus) -> Verifier {
+    Verifier::unannounced(bus, &bus.server, "cold.verifier", 99).await
+}
+
 /// Runs a round of a [`Field`] if it is wanted: its name, how many mints may fail, and what happens in it.
 macro_rules! round {
     ($field:ident, $name:literal, $errors:expr, $event:expr) => {
         if $field.options.wants($name) {
-            let cold = Verifier::cold(&$field.bus).await;
+            let cold = $crate::cold(&$field.bus).await;
             let round = $field.load.round(&cold, $name, $event).await;
             $field.judge(&round, $errors);
         }
     };
 }
+pub(crate) use round;
 
 #[tokio::main]
 async fn main() {
@@ -125,12 +130,13 @@ async fn main() {
     }
     println!("| round                       |  mints | failed | verified | refused |");
     println!("|---|--:|--:|--:|--:|");
-    let failures = [
-        Box::pin(one_broker()).await,
-        Box::pin(cluster()).await,
-        Box::pin(stand_ins_alone()).await,
-    ]
-    .concat();
+    let mut failures = [Box::pin(one_broker()).await, Box::pin(cluster()).await].concat();
+    // On buses of their own, and most of their time keys wait to sign.
+    let (of_bearer, ()) = tokio::join!(
+        Box::pin(bearer::rounds(Options::of_command_line())),
+        Box::pin(stand_ins_alone())
+    );
+    failures.extend(of_bearer);
     let mut starts = STARTS.lock().unwrap().clone();
     starts.sort_unstable();
     // A machine that stalls for seconds makes single starts slow.
@@ -256,36 +262,36 @@ async fn cluster() -> Vec<String> {
 }
 
 /// For comparison: what happens where no replica is ours.
-async fn stand_ins_alone() -> Vec<String> {
+async fn stand_ins_alone() {
     let options = Options::of_command_line();
     if !options.wants("Go-like replicas alone") {
-        return Vec::new();
+        return;
     }
     let bus = Bus::start().await;
     let mut fleet = Vec::new();
     for index in 1..=3 {
         fleet.push(StandIn::start(&bus, index).await);
     }
-    let load = Load::start(&bus, options.span).await;
+    let load = Load::start(&bus, Product::ACCESS_TOKEN.host, options.span).await;
     for stand_in in &fleet {
         load.note_foreign(&stand_in.kid());
     }
-    let cold = Verifier::cold(&bus).await;
-    load.round(&cold, "Go-like replicas alone", async {}).await;
-    let cold = Verifier::cold(&bus).await;
+    let unaware = cold(&bus).await;
+    load.round(&unaware, "Go-like replicas alone", async {})
+        .await;
+    let unaware = cold(&bus).await;
     let fourth = async {
         let started = StandIn::start(&bus, 4).await;
         load.note_foreign(&started.kid());
         fleet.push(started);
     };
-    let fourth = load.round(&cold, "Go-like: a fourth starts", fourth);
+    let fourth = load.round(&unaware, "Go-like: a fourth starts", fourth);
     Box::pin(fourth).await;
-    let cold = Verifier::cold(&bus).await;
+    let unaware = cold(&bus).await;
     let rotation = async {
         fleet[0].rotate();
         load.note_foreign(&fleet[0].kid());
         tokio::time::sleep(Duration::from_secs(11)).await;
     };
-    load.round(&cold, "Go-like: rotation", rotation).await;
-    Vec::new()
+    load.round(&unaware, "Go-like: rotation", rotation).await;
 }

@@ -1,9 +1,9 @@
 //! A replica that behaves as the Go ones do (spec: microbus-wire 11.1, 11.2, 13.1 to 13.3): it announces nothing before it
 //! signs, signs at once, lists its current key and the one before, and gathers the JWK Set when it is asked.
 
-use crate::verifier::{announce, segment};
 use e2e::{Answers, Bus, Caller, Listener, Message, PATIENCE, Product};
 use microbus_token::{Claims, Jwk, JwkSet, SigningKey, TokenId, mint_access};
+use microbus_wire::host::escape_host;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,7 @@ impl StandIn {
             }),
             caller,
         });
-        let own = segment(HOST);
+        let own = escape_host(HOST);
         let local_keys = format!("microbus.safe.888.*.{own}._.*.local-keys");
         let requests = stand_in.caller.listen(&local_keys).await;
         tokio::spawn(Arc::clone(&stand_in).serve(requests));
@@ -56,7 +56,7 @@ impl StandIn {
             let requests = stand_in.caller.listen_in_group(&pattern, HOST).await;
             tokio::spawn(Arc::clone(&stand_in).serve(requests));
         }
-        announce(&stand_in.caller, HOST).await;
+        stand_in.caller.announce().await;
         stand_in
     }
 
@@ -144,10 +144,9 @@ impl StandIn {
             self.instance,
             request.message_id()
         );
-        let source = request.subject.split('.').nth(3).unwrap();
-        let to = request.header("Microbus-From-Id").unwrap().to_lowercase();
-        let subject = format!("microbus.reply._.{}.{source}.{to}", segment(HOST));
-        self.caller.publish(&subject, reply).await;
+        self.caller
+            .publish(&self.caller.reply_subject(request), reply)
+            .await;
     }
 }
 

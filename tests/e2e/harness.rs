@@ -2,9 +2,13 @@
 
 use async_nats::ConnectErrorKind;
 use e2e::goldens::{self, Subscription};
-use e2e::{Bus, Caller, NatsServer, PATIENCE};
+use e2e::{Bus, Caller, GoCaller, NatsServer, Outcome, PATIENCE, Reason, Verifier};
 use microbus_deploy::Permissions;
+use microbus_token::{Claims, Jwk, JwkSet, SigningKey, TokenId, mint_access};
 use microbus_wire::{Hostname, Plane};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use std::time::{Duration, SystemTime};
 
 const INSTANCE: &str = "id-tester0000";
 
@@ -158,4 +162,54 @@ async fn every_line_of_an_issuers_list_is_accepted_by_the_server() {
     // A refusal would come before what is refused for sure.
     bearer.publish("outside.the.list", "").await;
     assert!(bearer.violation().await.contains("outside.the.list"));
+}
+
+#[tokio::test]
+async fn a_verifier_fetches_once_a_second_and_refuses_an_unknown_key_meanwhile() {
+    let bus = Bus::start().await;
+    let issuer = bus.caller("access.token.core", INSTANCE).await;
+    let asked = "microbus.safe.888.*.access_token_core._.*.jwks";
+    let mut requests = issuer.listen(asked).await;
+    let verifier = Verifier::unannounced(&bus, &bus.server, "one.verifier", 0).await;
+    let mut rng = StdRng::from_rng(&mut rand::rng());
+    let key = SigningKey::generate(&mut rng).unwrap();
+    let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
+    let life = Duration::from_secs(20);
+    let token = mint_access(Claims::new(), life, &jti, &key, SystemTime::now());
+    let token = token.as_str();
+
+    let publishing = async {
+        let request = requests.next(PATIENCE).await.unwrap();
+        // While the first fetch is running.
+        assert_eq!(verifier.judge(token).await, Err(Reason::Debounced));
+        let mut set = JwkSet::default();
+        set.push(Jwk::of(&key)).unwrap();
+        let id = request.message_id();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nMicrobus-Msg-Id: {id}\r\nMicrobus-Op-Code: Res\r\n\r\n{}",
+            set.to_json()
+        );
+        issuer
+            .publish(&issuer.reply_subject(&request), answer)
+            .await;
+    };
+    let (first, ()) = tokio::join!(verifier.judge(token), publishing);
+    assert_eq!(first, Ok(()));
+    assert_eq!((verifier.judge(token).await, verifier.keys()), (Ok(()), 1));
+}
+
+#[tokio::test]
+async fn a_go_caller_gives_up_where_nothing_is_heard_in_time() {
+    let bus = Bus::start().await;
+    let recorded = goldens::case("local", "mint_access_unicast");
+    let recorded = recorded.requests_to("access.token.core").next().unwrap();
+    let caller = GoCaller::new(bus.caller("tester.client", INSTANCE).await);
+    let outcomes = caller.call(recorded, 2).await;
+    assert_eq!(outcomes.len(), 2);
+    for outcome in outcomes {
+        assert!(
+            matches!(outcome, Outcome::AckTimeout { late: None }),
+            "{outcome:?}"
+        );
+    }
 }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, in its helpers too, and judges tokens by the wall clock"
 )]
 
+mod ack_timeout;
 mod acl;
 mod admin;
 mod admin_tls;

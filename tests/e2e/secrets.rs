@@ -8,9 +8,11 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::Uri;
 use e2e::http::exchange;
-use e2e::{Bus, IssuerSetup, Message, PATIENCE, Product};
+use e2e::{Bus, Issuer, IssuerSetup, Message, PATIENCE, Product};
 use microbus_token::read_key_text;
 use planted::Planted;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +20,33 @@ use tokio::sync::watch;
 
 const HOST: &str = Product::BEARER_TOKEN.host;
 
+/// How the keys get into files: one as a credential of systemd, the other in a file that a variable names.
+#[derive(Clone, Copy)]
+struct Files {
+    credential: &'static str,
+    variable: &'static str,
+}
+
 #[tokio::test]
-async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
+async fn on_a_bus_no_key_leaves_a_process_whose_primary_is_a_credential() {
+    no_key_leaves(Files {
+        credential: "PrivateKey",
+        variable: "MICROBUS_ALT_PRIVATE_KEY_FILE",
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_a_bus_no_key_leaves_a_process_whose_primary_is_in_a_file_that_a_variable_names() {
+    no_key_leaves(Files {
+        credential: "AltPrivateKey",
+        variable: "MICROBUS_PRIVATE_KEY_FILE",
+    })
+    .await;
+}
+
+/// Plants a key in every source, and looks for it in everything that leaves the process.
+async fn no_key_leaves(files: Files) {
     let planted = [3, 4, 5, 6, 7, 8, 10, 11].map(Planted::new);
     let [
         by_bus,
@@ -39,7 +66,8 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
     let mut tap = bus.tap().await;
     let mut collector = Collector::start().await;
     let credentials = tempfile::tempdir().unwrap();
-    std::fs::write(credentials.path().join("PrivateKey"), by_credential.pem()).unwrap();
+    let credential = credentials.path().join(files.credential);
+    std::fs::write(credential, by_credential.pem()).unwrap();
     let config = format!("bearer.token.core:\n  PrivateKey: {}\n", by_text.text());
     let local = by_local_text.text();
     let local_config = format!("bearer.token.core:\n  AltPrivateKey: {local}\n");
@@ -53,10 +81,11 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
             "CREDENTIALS_DIRECTORY",
             credentials.path().to_str().unwrap(),
         )
-        .with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", "./alternate.pem")
+        .with_variable(files.variable, "./key.pem")
         .with_file("config.yaml", config)
         .with_file("config.local.yaml", local_config)
-        .with_file("alternate.pem", by_file.pem());
+        .with_file("key.pem", by_file.pem());
+    allow_core_dumps();
     let mut issuer = collector.watch(setup).start();
     let admin = issuer.until_logged("Admin listener open").await;
     let admin: serde_json::Value = serde_json::from_str(&admin).unwrap();
@@ -69,18 +98,23 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
         .post(HOST, 666, "/mint", r#"{"claims":{"sub":"harry"}}"#)
         .await;
     let token = minted.json()["token"].as_str().unwrap().to_owned();
-    assert_eq!(
-        e2e::normal::kid(&token),
-        id_of(by_credential),
-        "the file wins, and the path that the configurator sent is none"
-    );
     let published = caller.get(HOST, 888, "/jwks").await.json();
-    assert_eq!(published["keys"][1]["kid"], id_of(by_file));
+    let kids = [0, 1].map(|place| published["keys"][place]["kid"].as_str().unwrap().to_owned());
+    let [of_credential, of_file] = [by_credential, by_file].map(id_of);
+    let expected = match files.credential {
+        "PrivateKey" => [of_credential, of_file],
+        _ => [of_file, of_credential],
+    };
+    assert_eq!(
+        (&e2e::normal::kid(&token), &kids),
+        (&expected[0], &expected),
+        "files win, and the path that the configurator sent is none"
+    );
     // A bad value is reported, not quoted.
     configurator.set(HOST, "AltPrivateKey", &bad.pem().replace('\n', " "));
     let refreshed = configurator.refresh(HOST).await;
     assert_eq!(refreshed.response().status(), 500);
-    issuer.write_file("alternate.pem", bad_file.pem().replace('\n', " "));
+    issuer.write_file("key.pem", bad_file.pem().replace('\n', " "));
     issuer.until_logged("Key file cannot be used").await;
     for body in ["{", r#"{"claims":[]}"#, r#"{"claims":{"a":"\ud800"}}"#] {
         seen.push((
@@ -130,11 +164,25 @@ async fn on_a_bus_no_key_of_any_source_leaves_the_process() {
 
     let process = format!("/proc/{}", issuer.id());
     let read = |name: &str| std::fs::read(format!("{process}/{name}")).unwrap_or_default();
+    let limits = String::from_utf8(read("limits")).unwrap();
+    let no_core = |line: &str| {
+        line.split_whitespace()
+            .skip(4)
+            .take(2)
+            .all(|size| size == "0")
+    };
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    assert!(core.is_some_and(no_core), "{limits}");
     assert!(!read("cmdline").is_empty());
     seen.push(("its command line", read("cmdline")));
+    // To any other user but root even this is closed.
     seen.push(("its environment", read("environ")));
+    let before = files_in(&issuer);
     let end = issuer.abort().await;
     assert_eq!((end.code(), end.core_dumped()), (None, false));
+    assert_eq!(files_in(&issuer), before, "it left a dump");
     seen.push(("its log", issuer.log().text().into_bytes()));
 
     let mut said = 0;
@@ -212,6 +260,23 @@ impl Collector {
             .unwrap();
         all(&given)
     }
+}
+
+/// Lifts the limit that the issuer inherits: it has to forbid dumps by itself.
+fn allow_core_dumps() {
+    let limit = getrlimit(Resource::Core);
+    let lifted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Core, lifted).unwrap();
+}
+
+fn files_in(issuer: &Issuer) -> Vec<OsString> {
+    let entries = std::fs::read_dir(issuer.folder()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
 }
 
 fn id_of(planted: &Planted) -> String {

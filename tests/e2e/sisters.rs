@@ -21,6 +21,11 @@ struct Replica {
 impl Replica {
     /// Starts one with its own key files.
     async fn start(bus: &Bus, primary: &str, alternate: &str) -> Self {
+        Self::start_patient(bus, primary, alternate, "10s").await
+    }
+
+    /// Starts one with another `ActivationDelay`.
+    async fn start_patient(bus: &Bus, primary: &str, alternate: &str, delay: &str) -> Self {
         let issuer = bus
             .issuer(Product::BEARER_TOKEN)
             .with_variable("MICROBUS_DEPLOYMENT", "LAB")
@@ -29,6 +34,10 @@ impl Replica {
             .with_variable("MICROBUS_ALT_PRIVATE_KEY_FILE", "./alternate.key")
             .with_file("primary.key", primary)
             .with_file("alternate.key", alternate)
+            .with_file(
+                "config.yaml",
+                format!("bearer.token.core:\n  ActivationDelay: {delay}\n"),
+            )
             .start();
         let line = issuer.until_logged("\"Serving\"").await;
         let instance = line.split("\"id\":\"").nth(1).unwrap();
@@ -81,6 +90,9 @@ async fn a_process_with_a_new_key_signs_with_the_one_its_sister_publishes_until_
     let caller = bus.caller("tester.client", "id-tester0000").await;
     let old = Replica::start(&bus, KEY_1, "").await;
     let new = Replica::start(&bus, KEY_2, KEY_1).await;
+    let first_to_sign = new.issuer.until_logged("Key signs").await;
+    let kid_of_old = format!("\"kid\":\"{KID_1}\"");
+    assert!(first_to_sign.contains(&kid_of_old), "{first_to_sign}");
     let end = Instant::now() + PATIENCE;
     let mut signed_by_old = 0;
     loop {
@@ -101,6 +113,44 @@ async fn a_process_with_a_new_key_signs_with_the_one_its_sister_publishes_until_
 }
 
 #[tokio::test]
+async fn a_key_that_all_publish_and_nobody_signs_with_waits_at_each_process_that_starts_with_it() {
+    let bus = Bus::start().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let old = Replica::start(&bus, KEY_1, "").await;
+    // Within an hour it does not sign with its own key.
+    let _first = Replica::start_patient(&bus, KEY_2, KEY_1, "1h").await;
+    old.until_published(&caller, &[KID_1, KID_2]).await;
+    let second = Replica::start_patient(&bus, KEY_2, KEY_1, "1h").await;
+    assert_eq!(kid(&second.mint(&caller).await), KID_1);
+}
+
+#[tokio::test]
+async fn a_process_that_starts_with_the_key_that_a_sister_signs_with_signs_with_it_at_once() {
+    let bus = Bus::start().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let _first = Replica::start_patient(&bus, KEY_2, KEY_1, "1h").await;
+    let second = Replica::start_patient(&bus, KEY_2, KEY_1, "1h").await;
+    assert_eq!(kid(&second.mint(&caller).await), KID_2);
+}
+
+#[tokio::test]
+async fn verifiers_hear_of_the_key_of_a_lone_process_before_it_gives_a_token_of_it() {
+    let bus = Bus::start().await;
+    let mut tap = bus.tap().await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let alone = Replica::start(&bus, KEY_1, "").await;
+    assert_eq!(kid(&alone.mint(&caller).await), KID_1);
+    loop {
+        let message = tap.next(PATIENCE).await.unwrap();
+        let shown = message.header("Microbus-Actor").map(kid);
+        if message.subject.contains(".all._.GET.ping") && shown.as_deref() == Some(KID_1) {
+            break;
+        }
+        assert!(!message.subject.ends_with(".mint"), "nothing was shown");
+    }
+}
+
+#[tokio::test]
 async fn a_process_without_a_key_that_is_known_waits_until_its_sister_publishes_its_key() {
     let bus = Bus::start().await;
     let caller = bus.caller("tester.client", "id-tester0000").await;
@@ -110,7 +160,7 @@ async fn a_process_without_a_key_that_is_known_waits_until_its_sister_publishes_
     assert_eq!(kid(&token), KID_2);
     verify(&token, &old.published(&caller).await, SystemTime::now()).unwrap();
     new.issuer
-        .until_logged("Sister replicas do not publish")
+        .until_logged("Sister replicas do not sign with the key yet")
         .await;
 }
 

@@ -108,6 +108,15 @@ impl Caller {
         self.client.flush().await.expect("the client runs");
     }
 
+    /// Publishes several messages on one subject in one write.
+    pub async fn publish_all(&self, subject: &str, payloads: impl Iterator<Item = String>) {
+        for payload in payloads {
+            let published = self.client.publish(subject.to_owned(), payload.into());
+            published.await.expect("the client runs");
+        }
+        self.client.flush().await.expect("the client runs");
+    }
+
     /// Subscribes to a pattern, and returns when the server has taken or refused it.
     pub async fn listen(&self, pattern: &str) -> Listener {
         let subscription = self.client.subscribe(pattern.to_owned()).await;
@@ -265,6 +274,56 @@ impl Caller {
             &id,
         )
         .await
+    }
+
+    /// Sends a JSON request to one path segment with a budget of 20 s, and returns its answer if that is complete within
+    /// `limit`.
+    ///
+    /// A broker that is away does not even take the request: that is silence too.
+    pub async fn ask(
+        &self,
+        method: &str,
+        host: &str,
+        port: u16,
+        path: &str,
+        body: &str,
+        limit: Duration,
+    ) -> Option<Answers> {
+        let id = self.next_message_id();
+        let headers = [
+            ("Microbus-Time-Budget", "20s"),
+            ("Content-Type", "application/json"),
+        ];
+        let url = format!("https://{host}:{port}/{path}");
+        let request = self.request(method, &url, &id, &headers, body.as_bytes());
+        let subject = self.subject(port, host, "_", method, path);
+        let exchange = self.exchange_until(&subject, request, &id, Answers::is_complete, limit);
+        let answers = tokio::time::timeout(limit, exchange).await.ok()?;
+        answers.is_complete().then_some(answers)
+    }
+
+    /// Tells everybody that an instance of the own host is there, as every connector does when it starts.
+    pub async fn announce(&self) {
+        let id = self.next_message_id();
+        let headers = [
+            ("Microbus-Time-Budget", "20s"),
+            ("Content-Type", "application/json"),
+        ];
+        let body = format!("{{\"hosts\":[\"{}\",\"all\"]}}", self.host);
+        let url = "https://all:888/on-new-subs";
+        let request = self.request("POST", url, &id, &headers, body.as_bytes());
+        let subject = self.subject(888, "all", "_", "POST", "on-new-subs");
+        self.publish(&subject, request).await;
+    }
+
+    /// Returns the subject on which whoever sent `request` hears the replies of the own host.
+    #[must_use]
+    pub fn reply_subject(&self, request: &Message) -> String {
+        let own = microbus_wire::host::escape_host(&self.host);
+        let source = request.subject.split('.').nth(3).unwrap_or_default();
+        let instance = request.header("Microbus-From-Id").unwrap_or_default();
+        let to = instance.to_lowercase();
+        format!("{}.reply._.{own}.{source}.{to}", self.plane)
     }
 
     /// Publishes a request and collects what comes back under its id, until the answer is complete.

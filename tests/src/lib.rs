@@ -18,8 +18,10 @@ pub mod caller;
 pub mod child;
 pub mod configurator;
 pub mod desk;
+pub mod go_caller;
 pub mod goldens;
 pub mod http;
+pub mod ingress;
 pub mod issuer;
 pub mod log;
 pub mod message;
@@ -27,14 +29,18 @@ pub mod nats;
 pub mod nats_binary;
 pub mod normal;
 pub mod operator;
+pub mod verifier;
 
 pub use caller::{Answers, Caller, Listener};
 pub use configurator::Configurator;
 pub use desk::Desk;
+pub use go_caller::{GoCaller, Outcome};
+pub use ingress::Ingress;
 pub use issuer::{Issuer, IssuerSetup, Product};
 pub use message::Message;
 pub use nats::NatsServer;
 pub use operator::Bus;
+pub use verifier::{Reason, Verifier};
 
 /// How long a harness waits for something that should happen at once, on a machine that is busy compiling.
 pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

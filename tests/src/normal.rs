@@ -102,9 +102,15 @@ pub fn claim(token: &str, name: &str) -> Value {
 /// Returns the key ID in the header of a compact JWT; empty when there is none.
 #[must_use]
 pub fn kid(token: &str) -> String {
+    header(token, "kid").as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns a member of the header of a compact JWT; null when there is none.
+#[must_use]
+pub fn header(token: &str, name: &str) -> Value {
     let header = token.split('.').next().and_then(open);
     header
-        .and_then(|header| Some(header["kid"].as_str()?.to_owned()))
+        .map(|header| header[name].clone())
         .unwrap_or_default()
 }
 

@@ -147,6 +147,23 @@ fn a_rotation_is_seen_in_the_tokens_after_the_delay_even_if_no_timer_fires() {
 }
 
 #[test]
+fn sisters_are_told_which_key_signs_from_when_tokens_are_given_out() {
+    let fixture = with_keys(1);
+    let told = || Word::parse(&fixture.issuer.own_jwk_set()).unwrap();
+    let signs = || told().signs.map(|id| id.to_string());
+    assert_eq!(signs(), None);
+    fixture.issuer.begin();
+    assert_eq!(signs().as_deref(), Some(FIRST));
+    fixture.replace(key(2), key(1));
+    assert_eq!((told().keys.len(), signs().as_deref()), (2, Some(FIRST)));
+    fixture.clock.advance(Config::default().activation_delay);
+    fixture.issuer.advance(fixture.clock.now());
+    assert_eq!(signs().as_deref(), Some(SECOND));
+    fixture.replace(None, None);
+    assert_eq!((told().keys.len(), signs()), (0, None));
+}
+
+#[test]
 fn advancing_says_when_the_new_key_signs() {
     let fixture = with_keys(1);
     assert_eq!(fixture.issuer.advance(fixture.clock.now()), None);
