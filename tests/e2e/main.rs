@@ -9,6 +9,7 @@
 
 mod acl;
 mod admin;
+mod alone;
 mod artifacts;
 mod audit;
 mod bearer;

@@ -80,7 +80,7 @@ impl Deployment {
 }
 
 /// Which bus a process works on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum BusChoice {
     /// A NATS broker.
     Nats(NatsSettings),

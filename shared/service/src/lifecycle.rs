@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod claim;
 mod preparation;
 mod shutdown;
 mod startup;
