@@ -238,6 +238,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "a_key_of_a_replica_that_has_just_started_is_known_before_it_signs",
     ),
     (
+        "whether a starting process is the only one",
+        "tests/e2e/alone.rs",
+        "alone_is_who_the_broker_says_so_to",
+    ),
+    (
         "`DefaultTokenLifetime`",
         "tests/e2e/configuration.rs",
         "values_of_the_configurator_are_in_force_from_the_start_and_after_a_refresh",

@@ -119,7 +119,11 @@ impl Claim {
     }
 
     /// Gives the place up, and returns the connection over which that was said.
-    pub(crate) fn give_up(self) -> Connection {
+    pub(crate) async fn give_up(mut self) -> Connection {
+        if let Some(held) = &mut self.held {
+            // Dropping it would say so later than what is published next.
+            held.leave().await;
+        }
         self.connection
     }
 }
@@ -211,10 +215,10 @@ mod tests {
         let mut second = Claim::in_process(&bus).unwrap();
         assert_eq!(first.stake(place("a"), &bus).await, Ok(Others::Nobody));
         assert_eq!(second.stake(place("b"), &bus).await, Ok(Others::Somebody));
-        drop(first.give_up());
+        drop(first.give_up().await);
         let mut third = Claim::in_process(&bus).unwrap();
         assert_eq!(third.stake(place("c"), &bus).await, Ok(Others::Somebody));
-        drop((second.give_up(), third.give_up()));
+        drop((second.give_up().await, third.give_up().await));
         let mut fourth = Claim::in_process(&bus).unwrap();
         assert_eq!(fourth.stake(place("d"), &bus).await, Ok(Others::Nobody));
     }

@@ -247,7 +247,7 @@ impl Connector {
 
     /// Gives a claim up, once what it stood for is subscribed here; returns when the broker has nothing of it any more.
     pub async fn release(&self, claim: Claim) {
-        let connection = claim.give_up();
+        let connection = claim.give_up().await;
         let forgotten = self.requester.barrier_over(&connection);
         // A broker that is away has nothing of it.
         drop(tokio::time::timeout(self.patience(), forgotten).await);

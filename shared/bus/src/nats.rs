@@ -91,6 +91,12 @@ pub(crate) async fn connect(
     link: watch::Sender<Link>,
 ) -> Result<async_nats::Client, ConnectError> {
     let servers = parse_servers(&settings.servers)?;
+    if let (None, Some(login)) = (&settings.artifacts.credentials, &settings.deprecated) {
+        tracing::info!(
+            env = ?login.variables(),
+            "Deprecated NATS env-var auth in use; put a credentials file into the working directory instead"
+        );
+    }
     let client = connect_with(options(settings, link)?, &servers).await?;
     let server = client.server_info();
     tracing::info!(
@@ -196,16 +202,10 @@ fn with_login(settings: &NatsSettings) -> ConnectOptions {
     }
     match settings.deprecated.clone() {
         None => ConnectOptions::new(),
-        Some(login) => {
-            tracing::info!(
-                env = ?login.variables(),
-                "Deprecated NATS env-var auth in use; put a credentials file into the working directory instead"
-            );
-            ConnectOptions::with_auth_callback(move |nonce| {
-                let login = login.clone();
-                async move { deprecated_auth(&login, &nonce) }
-            })
-        }
+        Some(login) => ConnectOptions::with_auth_callback(move |nonce| {
+            let login = login.clone();
+            async move { deprecated_auth(&login, &nonce) }
+        }),
     }
 }
 
