@@ -5,7 +5,7 @@
 use crate::issuer::Issuer;
 use crate::member::Step;
 use crate::word::Word;
-use microbus_bus::{Clock, Connector, Outgoing};
+use microbus_bus::{Claim, Clock, Connector, Others, Outgoing};
 use microbus_service::{Metrics, Minting, Shown, Verifier, Warming};
 use microbus_token::{CompactJwt, KeyId};
 use microbus_wire::address::Address;
@@ -47,16 +47,39 @@ impl Exchange {
         })
     }
 
+    /// Tells other replicas of us before we can hear theirs, to find out by `claim` whether there are any. What they answer
+    /// is taken in.
+    pub(crate) async fn greet(self: &Arc<Self>, claim: &mut Claim) -> Others {
+        let Some(announcement) = self.announcement() else {
+            return Others::Unknown;
+        };
+        match self.connector.greet(claim, &announcement).await {
+            Ok((others, answers)) => {
+                let exchange = Arc::clone(self);
+                let take_in = move |host: &str, response: &Response| {
+                    exchange.take_in(host, response);
+                };
+                tokio::spawn(answers.observe(take_in));
+                others
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "Exchanging keys with other replicas");
+                Others::Unknown
+            }
+        }
+    }
+
     /// Meets the other replicas, and tells whether there are any.
     ///
-    /// Alone is who hears nothing after asking twice, each time for as long as the bus gives anybody to say that it is there;
-    /// an answer that comes later is taken in all the same. Five measured round trips would do on an idle machine; but who
-    /// wrongly believes to be alone, for a lost message or a busy machine, signs with a key that verifiers do not know, and a
-    /// lone start delayed by two tenths of a second harms nobody.
-    pub(crate) async fn meet_replicas(self: &Arc<Self>) -> bool {
+    /// Who wrongly believes to be alone signs with a key that verifiers do not know. So only the broker's word that nobody
+    /// else is there is believed at once (`microbus_bus::Claim`: whoever starts meanwhile is told that somebody is). Else
+    /// alone is who hears nothing after asking several times, each time for as long as the bus gives anybody to say that it
+    /// is there; five measured round trips would do on an idle machine only. An answer that comes later is taken in all
+    /// the same.
+    pub(crate) async fn meet_replicas(self: &Arc<Self>, others: Others) -> bool {
         let (answered, mut first) = watch::channel(false);
         let patience = self.connector.round_trip();
-        for _ in 0..2 {
+        for _ in 0..questions(others) {
             let (exchange, answered) = (Arc::clone(self), answered.clone());
             let asking = tokio::spawn(async move { exchange.ask_telling(&answered).await });
             let first = first.wait_for(|answered| *answered);
@@ -65,7 +88,13 @@ impl Exchange {
                 drop(asking.await);
                 return true;
             }
+            if self.issuer.has_peers() {
+                // It answered the greeting, or has spoken by itself.
+                return true;
+            }
         }
+        // Those who started meanwhile are told of us in any case.
+        self.tell_news();
         false
     }
 
@@ -131,24 +160,14 @@ impl Exchange {
     async fn ask_telling(&self, answered: &watch::Sender<bool>) -> usize {
         let own = self.connector.identity();
         let mut replicas = 0_usize;
-        let url = format!("https://{}:888/local-keys", own.hostname);
-        let Ok(address) = Address::parse(&url) else {
+        let Some(request) = self.announcement() else {
             return replicas;
         };
         // Whoever was slow at the last exchange is waited for as well.
         self.connector
             .forget_responders(&[own.hostname.as_str().to_owned()]);
-        let request = Outgoing::new(Method::Post, address)
-            .json(self.issuer.word(self.clock.now()))
-            .within(BUDGET);
         let observe = |host: &str, response: &Response| {
-            let instance = response.headers.get(FROM_ID).unwrap_or_default();
-            let of_replica = host == own.hostname.as_str() && instance != own.instance.as_str();
-            if !of_replica || response.op_code() != Some(OpCode::Res) {
-                return;
-            }
-            if let Some(word) = Word::parse(&response.body) {
-                self.issuer.hear(instance, &word, self.clock.now());
+            if let Some(word) = self.take_in(host, response) {
                 replicas = replicas.saturating_add(usize::from(!word.is_plain()));
                 answered.send_replace(true);
             }
@@ -164,6 +183,30 @@ impl Exchange {
         };
         self.metrics.exchanges.with_label_values(&[result]).inc();
         replicas
+    }
+
+    /// Returns what all replicas are told: our word, to which they answer with theirs.
+    fn announcement(&self) -> Option<Outgoing> {
+        let url = format!(
+            "https://{}:888/local-keys",
+            self.connector.identity().hostname
+        );
+        let request = Outgoing::new(Method::Post, Address::parse(&url).ok()?);
+        let word = self.issuer.word(self.clock.now());
+        Some(request.json(word).within(BUDGET))
+    }
+
+    /// Takes in what another replica answers.
+    fn take_in(&self, host: &str, response: &Response) -> Option<Word> {
+        let own = self.connector.identity();
+        let instance = response.headers.get(FROM_ID).unwrap_or_default();
+        let of_replica = host == own.hostname.as_str() && instance != own.instance.as_str();
+        if !of_replica || response.op_code() != Some(OpCode::Res) {
+            return None;
+        }
+        let word = Word::parse(&response.body)?;
+        self.issuer.hear(instance, &word, self.clock.now());
+        Some(word)
     }
 
     /// Tells replicas of the key that waits and shows it to verifiers, as far as that can be done; then it signs, or does so
@@ -219,6 +262,16 @@ impl Exchange {
     /// Makes a harmless token of the key to show.
     fn token(&self) -> Option<CompactJwt> {
         self.minting.sign_own(&self.issuer.warm_up()?)
+    }
+}
+
+/// Returns how often replicas are asked to show themselves before they are taken for absent.
+pub(crate) fn questions(others: Others) -> usize {
+    match others {
+        Others::Nobody => 0,
+        Others::Unknown => 2,
+        // Somebody who is slow, or a wiretap.
+        Others::Somebody => 5,
     }
 }
 

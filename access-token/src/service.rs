@@ -8,7 +8,7 @@ use crate::transform::ClaimsTransformer;
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::BoxFuture;
-use microbus_bus::{Clock, Connector, Failure, Route};
+use microbus_bus::{Claim, Clock, Connector, Failure, Others, Route};
 use microbus_service::{
     Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
     Station, Verifier,
@@ -126,15 +126,9 @@ impl Drop for Contact {
 
 impl AccessToken {
     /// Meets the other replicas.
-    async fn make_contact(&self, connector: &Arc<Connector>) {
-        let exchange = Exchange::new(
-            Arc::clone(&self.issuer),
-            Arc::clone(connector),
-            Arc::clone(&self.clock),
-            Arc::clone(&self.metrics),
-            Arc::clone(&self.minting),
-        );
-        let alone = !exchange.meet_replicas().await;
+    async fn make_contact(&self, connector: &Arc<Connector>, others: Others) {
+        let exchange = self.exchange_over(connector);
+        let alone = !exchange.meet_replicas(others).await;
         let regular = tokio::spawn(Arc::clone(&exchange).keep_in_touch());
         let contact = Contact {
             exchange,
@@ -143,6 +137,16 @@ impl AccessToken {
             introducing: None,
         };
         *self.contact() = Some(contact);
+    }
+
+    fn exchange_over(&self, connector: &Arc<Connector>) -> Arc<Exchange> {
+        Exchange::new(
+            Arc::clone(&self.issuer),
+            Arc::clone(connector),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.minting),
+        )
     }
 
     /// Has the first key sign: at once where nobody else is, else when everybody has it.
@@ -205,6 +209,14 @@ impl Service for AccessToken {
         Ok(self.issuer.start(now)?)
     }
 
+    fn greet<'a>(
+        &'a self,
+        claim: &'a mut Claim,
+        connector: &'a Arc<Connector>,
+    ) -> BoxFuture<'a, Others> {
+        Box::pin(async move { self.exchange_over(connector).greet(claim).await })
+    }
+
     fn routes(self: Arc<Self>) -> Vec<Route> {
         endpoints::routes(&self.issuer, &self.metrics, &self.minting, &self.clock)
     }
@@ -217,7 +229,7 @@ impl Service for AccessToken {
         let connector = Arc::clone(connector);
         Box::pin(async move {
             match station {
-                Station::Heard => self.make_contact(&connector).await,
+                Station::Heard { others } => self.make_contact(&connector, others).await,
                 Station::Published => self.begin_to_sign().await,
                 Station::Leaving { until } => {
                     let contact = self.contact().take();

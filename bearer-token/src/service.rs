@@ -9,7 +9,7 @@ use crate::sources::Sources;
 use bytes::Bytes;
 use clap::Parser;
 use futures_util::future::BoxFuture;
-use microbus_bus::{Clock, Connector, Failure, Route};
+use microbus_bus::{Claim, Clock, Connector, Failure, Others, Route};
 use microbus_service::{
     Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
     Station, Verifier, Warming,
@@ -112,18 +112,21 @@ impl Drop for Contact {
 
 impl BearerToken {
     /// Looks for sister replicas, from now on for ever.
-    async fn make_contact(&self, connector: &Arc<Connector>) {
-        let warming = Warming::new(Arc::clone(connector), Arc::clone(&self.metrics));
-        let company = Company::new(
+    async fn make_contact(&self, connector: &Arc<Connector>, others: Others) {
+        let company = self.company_over(connector);
+        company.meet_sisters(others).await;
+        let keeping = tokio::spawn(Arc::clone(&company).keep());
+        *self.contact() = Some(Contact { company, keeping });
+    }
+
+    fn company_over(&self, connector: &Arc<Connector>) -> Arc<Company> {
+        Company::new(
             Arc::clone(&self.issuer),
             Arc::clone(connector),
             Arc::clone(&self.clock),
             Arc::clone(&self.minting),
-            warming,
-        );
-        company.look_twice().await;
-        let keeping = tokio::spawn(Arc::clone(&company).keep());
-        *self.contact() = Some(Contact { company, keeping });
+            Warming::new(Arc::clone(connector), Arc::clone(&self.metrics)),
+        )
     }
 
     fn company(&self) -> Option<Arc<Company>> {
@@ -198,6 +201,14 @@ impl Service for BearerToken {
         }
     }
 
+    fn greet<'a>(
+        &'a self,
+        claim: &'a mut Claim,
+        connector: &'a Arc<Connector>,
+    ) -> BoxFuture<'a, Others> {
+        Box::pin(async move { self.company_over(connector).greet(claim).await })
+    }
+
     fn routes(self: Arc<Self>) -> Vec<Route> {
         endpoints::routes(&self.issuer, &self.minting)
     }
@@ -210,7 +221,7 @@ impl Service for BearerToken {
         let connector = Arc::clone(connector);
         Box::pin(async move {
             match station {
-                Station::Heard => self.make_contact(&connector).await,
+                Station::Heard { others } => self.make_contact(&connector, others).await,
                 Station::Published => {
                     if let Some(company) = self.company() {
                         company.begin_to_sign().await;

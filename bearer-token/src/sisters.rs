@@ -9,7 +9,7 @@ use crate::union::Report;
 use crate::word::Word;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use microbus_bus::{Clock, Connector, Outgoing};
+use microbus_bus::{Claim, Clock, Connector, Others, Outgoing};
 use microbus_service::{Minting, Verifier, Warming};
 use microbus_token::{CompactJwt, JwkSet, KeyId};
 use microbus_wire::address::Address;
@@ -57,11 +57,30 @@ impl Company {
         }
     }
 
-    /// Looks for sisters before anything depends on our own keys. Who wrongly believes to be alone, for a lost message or a
-    /// busy machine, signs with a key that verifiers do not know; a lone start delayed by a tenth of a second harms nobody.
-    pub(crate) async fn look_twice(&self) {
-        if !self.look().await {
-            self.look().await;
+    /// Finds out by `claim` whether there are sisters, before we hear their pings.
+    pub(crate) async fn greet(&self, claim: &mut Claim) -> Others {
+        let Some(ping) = self.ping() else {
+            return Others::Unknown;
+        };
+        match self.connector.greet(claim, &ping).await {
+            // Who answers is asked for its keys when we are heard ourselves.
+            Ok((others, _)) => others,
+            Err(error) => {
+                tracing::warn!(error = %error, "Looking for sister replicas");
+                Others::Unknown
+            }
+        }
+    }
+
+    /// Looks for sisters at the start, the more patiently the more the broker says for there being any.
+    ///
+    /// A sister that is overlooked does not publish the key that we sign with. None is when the broker says that nobody else
+    /// is there (`microbus_bus::Claim`), and whoever starts meanwhile is told that somebody is, and looks for us.
+    pub(crate) async fn meet_sisters(&self, others: Others) {
+        for _ in 0..looks(others) {
+            if self.look().await {
+                return;
+            }
         }
     }
 
@@ -171,11 +190,9 @@ impl Company {
     async fn find(&self) -> Vec<String> {
         let own = self.connector.identity();
         let mut found = Vec::new();
-        let url = format!("https://{}:888/ping", own.hostname);
-        let Ok(address) = Address::parse(&url) else {
+        let Some(request) = self.ping() else {
             return found;
         };
-        let request = Outgoing::new(Method::Get, address).within(BUDGET);
         let observe = |host: &str, response: &Response| {
             let instance = response.headers.get(FROM_ID).unwrap_or_default();
             let is_sister = host == own.hostname.as_str() && instance != own.instance.as_str();
@@ -190,6 +207,12 @@ impl Company {
             tracing::warn!(error = %error, "Looking for sister replicas");
         }
         found
+    }
+
+    /// Returns what every replica hears, and answers with its instance.
+    fn ping(&self) -> Option<Outgoing> {
+        let url = format!("https://{}:888/ping", self.connector.identity().hostname);
+        Some(Outgoing::new(Method::Get, Address::parse(&url).ok()?).within(BUDGET))
     }
 
     /// Asks one sister for its own keys, and for all that it publishes while a key of ours waits.
@@ -221,6 +244,16 @@ impl Company {
     /// Makes a harmless token of the key to show.
     fn token(&self) -> Option<CompactJwt> {
         self.minting.sign_own(&self.issuer.warm_up()?)
+    }
+}
+
+/// Returns how often sisters are looked for before they are taken for absent.
+fn looks(others: Others) -> usize {
+    match others {
+        Others::Nobody => 0,
+        Others::Unknown => 2,
+        // Somebody who is slow, or a wiretap.
+        Others::Somebody => 5,
     }
 }
 

@@ -11,6 +11,7 @@ mod ack_timeout;
 mod acl;
 mod admin;
 mod admin_tls;
+mod alone;
 mod artifacts;
 mod audit;
 mod bearer;

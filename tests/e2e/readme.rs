@@ -67,6 +67,7 @@ fn every_log_line_of_the_page_on_rotation_is_written_by_the_code() {
         include_str!("../../access-token/src/issuer.rs"),
         include_str!("../../access-token/src/replicas.rs"),
         include_str!("../../access-token/src/service.rs"),
+        include_str!("../../shared/service/src/lifecycle/claim.rs"),
         include_str!("../../shared/service/src/warming.rs"),
     ];
     // Log lines are the quoted texts of several words that begin with a capital.
@@ -129,6 +130,8 @@ fn every_figure_of_the_page_on_rotation_is_that_of_the_code() {
             "LONGEST_EXPECTATION: Duration = Duration::from_millis(60)",
             exchange,
         ),
+        ("up to five times", "Others::Somebody => 5", exchange),
+        ("hears nobody twice", "Others::Unknown => 2", exchange),
         (
             "10 s after it was published",
             "ACTIVATION_DELAY: Duration = Duration::from_secs(10)",
@@ -233,6 +236,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "a new key",
         "tests/e2e/replicas.rs",
         "a_key_of_a_replica_that_has_just_started_is_known_before_it_signs",
+    ),
+    (
+        "whether a starting process is the only one",
+        "tests/e2e/alone.rs",
+        "alone_is_who_the_broker_says_so_to",
     ),
     (
         "`DefaultTokenLifetime`",

@@ -5,7 +5,7 @@ mod schedules;
 mod world;
 
 use super::*;
-use world::{Network, Replica, State, World};
+use world::{Broker, Network, Replica, State, World};
 
 const NETWORK: Network = Network {
     delay: Duration::from_millis(2),
@@ -15,10 +15,13 @@ const NETWORK: Network = Network {
 
 #[test]
 fn a_replica_that_is_alone_signs_at_once() {
-    let mut world = World::new(1, NETWORK, 0);
-    let alone = world.start();
-    world.run(Duration::from_millis(201));
-    assert!(world.replicas[alone].signs());
+    for (broker, patience) in [(Broker::Lone, 4), (Broker::Silent, 201)] {
+        let mut world = World::new(1, NETWORK, 0);
+        world.broker = broker;
+        let alone = world.start();
+        world.run(Duration::from_millis(patience));
+        assert!(world.replicas[alone].signs(), "{broker:?}");
+    }
 }
 
 #[test]

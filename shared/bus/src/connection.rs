@@ -1,10 +1,9 @@
 //! One connection to a bus: a NATS broker, or the process itself.
 
-use crate::in_process::{InProcessBus, InProcessSubscription};
+use crate::in_process::{InProcessClient, InProcessSubscription};
 use crate::nats::{self, ConnectError, NatsSettings};
-use async_nats::Subject;
+use async_nats::{StatusCode, Subject};
 use bytes::Bytes;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -18,7 +17,7 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 enum Transport {
     Nats(async_nats::Client),
-    InProcess(Arc<InProcessBus>),
+    InProcess(InProcessClient),
 }
 
 /// What the broker's side of a connection went through so far.
@@ -59,6 +58,26 @@ pub(crate) struct Message {
     pub(crate) payload: Bytes,
 }
 
+/// A broker as its client knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broker {
+    /// Drawn at each start of the broker.
+    pub(crate) id: String,
+    /// Empty where the broker is on its own: neither in a cluster nor behind a gateway nor a leaf of another.
+    pub(crate) cluster: String,
+    /// How often the connection to it was lost.
+    pub(crate) losses: u64,
+}
+
+/// Whether anybody hears one publication.
+#[derive(Debug)]
+pub(crate) struct Question {
+    subject: String,
+    words: Subscription,
+    /// What is known already; a broker says it later.
+    unheard: bool,
+}
+
 /// A publication or subscription was not accepted: the connection was closed for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the connection to the bus is closed")]
@@ -85,6 +104,27 @@ impl Connection {
         })
     }
 
+    /// Connects to a NATS broker as somebody who does not hear what it publishes itself.
+    pub(crate) async fn deaf_to_broker(settings: &NatsSettings) -> Result<Self, ConnectError> {
+        let (sender, link) = watch::channel(Link::default());
+        let client = nats::connect_deaf(settings, sender).await?;
+        Ok(Self {
+            transport: Transport::Nats(client),
+            link,
+        })
+    }
+
+    /// Makes another party on an in-process bus that does not hear what it publishes itself; none with a broker.
+    pub(crate) fn deaf_in_process(&self) -> Option<Self> {
+        match &self.transport {
+            Transport::Nats(_) => None,
+            Transport::InProcess(client) => Some(Self {
+                transport: Transport::InProcess(client.deaf()),
+                link: self.link.clone(),
+            }),
+        }
+    }
+
     /// Makes a bus of this process alone; its clones share it.
     #[must_use]
     pub fn in_process() -> Self {
@@ -93,7 +133,7 @@ impl Connection {
             ..Link::default()
         });
         Self {
-            transport: Transport::InProcess(Arc::default()),
+            transport: Transport::InProcess(InProcessClient::default()),
             link,
         }
     }
@@ -125,6 +165,21 @@ impl Connection {
         matches!(self.transport, Transport::InProcess(_))
     }
 
+    /// Returns the broker that this leads to; none in process.
+    pub(crate) fn broker(&self) -> Option<Broker> {
+        match &self.transport {
+            Transport::Nats(client) => {
+                let info = client.server_info();
+                Some(Broker {
+                    id: info.server_id,
+                    cluster: info.cluster.unwrap_or_default(),
+                    losses: self.link().losses,
+                })
+            }
+            Transport::InProcess(_) => None,
+        }
+    }
+
     /// Returns how many servers the client knows, given or discovered; 0 in process.
     pub(crate) async fn known_servers(&self) -> usize {
         match &self.transport {
@@ -145,11 +200,41 @@ impl Connection {
                 .publish(subject, payload)
                 .await
                 .map_err(|_| ConnectionClosed),
-            Transport::InProcess(bus) => {
-                bus.publish(&subject, &payload);
+            Transport::InProcess(client) => {
+                client.publish(&subject, &payload);
                 Ok(())
             }
         }
+    }
+
+    /// Publishes, and has the broker say whether nobody hears it.
+    pub(crate) async fn publish_asking(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        question: &mut Question,
+    ) -> Result<(), ConnectionClosed> {
+        match &self.transport {
+            Transport::Nats(client) => {
+                let reply = question.subject.clone();
+                let asked = client.publish_with_reply(subject.to_owned(), reply, payload);
+                asked.await.map_err(|_| ConnectionClosed)
+            }
+            Transport::InProcess(client) => {
+                question.unheard |= !client.publish(subject, &payload);
+                Ok(())
+            }
+        }
+    }
+
+    /// Prepares for the broker's word on one publication, which comes to `subject`.
+    pub(crate) async fn question(&self, subject: String) -> Result<Question, ConnectionClosed> {
+        let words = self.subscribe(subject.clone(), None).await?;
+        Ok(Question {
+            subject,
+            words,
+            unheard: false,
+        })
     }
 
     pub(crate) async fn subscribe(
@@ -164,9 +249,9 @@ impl Connection {
             }
             .map(Subscription::Nats)
             .map_err(|_| ConnectionClosed),
-            Transport::InProcess(bus) => {
-                Ok(Subscription::InProcess(bus.subscribe(subject, queue_group)))
-            }
+            Transport::InProcess(client) => Ok(Subscription::InProcess(
+                client.subscribe(subject, queue_group),
+            )),
         }
     }
 
@@ -185,6 +270,23 @@ impl Connection {
                 tracing::warn!("The broker did not take what was left to write");
             }
         }
+    }
+}
+
+impl Question {
+    /// Returns when the broker has said that nobody hears it, never if somebody does.
+    pub(crate) async fn unheard(&mut self) {
+        if self.unheard {
+            return;
+        }
+        if let Subscription::Nats(words) = &mut self.words {
+            while let Some(word) = futures_util::StreamExt::next(words).await {
+                if word.status == Some(StatusCode::NO_RESPONDERS) {
+                    return;
+                }
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! One instance of a service on one connection: it asks, and it answers.
 
+use crate::claim::{Claim, Others};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::handler::Route;
@@ -7,7 +8,7 @@ use crate::identity::{Identity, random_instance_id};
 use crate::in_flight::Limits;
 use crate::observer::{Observation, Observer};
 use crate::outgoing::{Outgoing, RequestError};
-use crate::requester::Requester;
+use crate::requester::{Answers, Requester};
 use crate::responder::{Responder, ResponderSettings, SubscribeError};
 use microbus_wire::budget::{IN_PROCESS_ROUND_TRIP, network_round_trip};
 use microbus_wire::call::CallError;
@@ -229,6 +230,29 @@ impl Connector {
         self.requester.forget_responders(hosts);
     }
 
+    /// Has the broker say whether anybody else hears `greeting`, and holds our place from then on with `claim`. Whatever
+    /// hears it here must be subscribed afterwards.
+    ///
+    /// # Errors
+    /// [`RequestError`] when it could not be sent: it is unknown who is there.
+    pub async fn greet(
+        &self,
+        claim: &mut Claim,
+        greeting: &Outgoing,
+    ) -> Result<(Others, Answers), RequestError> {
+        self.requester
+            .greet(claim, greeting, self.round_trip, self.fragment_size)
+            .await
+    }
+
+    /// Gives a claim up, once what it stood for is subscribed here; returns when the broker has nothing of it any more.
+    pub async fn release(&self, claim: Claim) {
+        let connection = claim.give_up().await;
+        let forgotten = self.requester.barrier_over(&connection);
+        // A broker that is away has nothing of it.
+        drop(tokio::time::timeout(self.patience(), forgotten).await);
+    }
+
     /// Subscribes an endpoint at every slot of this instance.
     ///
     /// # Errors
@@ -240,9 +264,12 @@ impl Connector {
     /// Returns after the broker has processed everything that was sent before, or after two round trips at the least
     /// half a second, whichever comes first: a broker that is away processes nothing.
     pub async fn settle(&self) {
-        let patience = self.round_trip.saturating_mul(2).max(LEAST_PATIENCE);
         // Nothing depends on which of the two it was.
-        drop(tokio::time::timeout(patience, self.requester.barrier()).await);
+        drop(tokio::time::timeout(self.patience(), self.requester.barrier()).await);
+    }
+
+    fn patience(&self) -> Duration {
+        self.round_trip.saturating_mul(2).max(LEAST_PATIENCE)
     }
 
     /// Decides whether requests of routes that are acknowledged [`IfLate`](crate::Acknowledge::IfLate) are answered without an

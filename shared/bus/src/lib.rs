@@ -46,6 +46,7 @@
 //! ```
 
 mod artifacts;
+mod claim;
 mod clock;
 mod connection;
 mod connector;
@@ -63,6 +64,7 @@ mod requester;
 mod responder;
 
 pub use artifacts::{Artifacts, CredentialsError};
+pub use claim::{Claim, Others};
 #[cfg(any(test, feature = "testing"))]
 pub use clock::FakeClock;
 pub use clock::{Clock, SystemClock};
@@ -78,4 +80,5 @@ pub use notes::{Actor, Traced};
 pub use observer::{Answered, Observer};
 pub use outgoing::{Outgoing, RequestError};
 pub use plain::{Patience, PlainClient};
+pub use requester::Answers;
 pub use responder::SubscribeError;

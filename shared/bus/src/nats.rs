@@ -91,18 +91,37 @@ pub(crate) async fn connect(
     link: watch::Sender<Link>,
 ) -> Result<async_nats::Client, ConnectError> {
     let servers = parse_servers(&settings.servers)?;
-    let shown = shown(&servers);
-    let client = options(settings, link)?
-        .connect(&servers)
-        .await
-        .map_err(|error| failure(&error, shown.clone()))?;
+    if let (None, Some(login)) = (&settings.artifacts.credentials, &settings.deprecated) {
+        tracing::info!(
+            env = ?login.variables(),
+            "Deprecated NATS env-var auth in use; put a credentials file into the working directory instead"
+        );
+    }
+    let client = connect_with(options(settings, link)?, &servers).await?;
     let server = client.server_info();
     tracing::info!(
-        url = shown,
+        url = shown(&servers),
         server = server.server_name,
         "Connected to NATS"
     );
     Ok(client)
+}
+
+/// Connects so that the broker does not send back what is published here.
+pub(crate) async fn connect_deaf(
+    settings: &NatsSettings,
+    link: watch::Sender<Link>,
+) -> Result<async_nats::Client, ConnectError> {
+    let servers = parse_servers(&settings.servers)?;
+    connect_with(options(settings, link)?.no_echo(), &servers).await
+}
+
+async fn connect_with(
+    options: ConnectOptions,
+    servers: &[ServerAddr],
+) -> Result<async_nats::Client, ConnectError> {
+    let connected = options.connect(servers).await;
+    connected.map_err(|error| failure(&error, shown(servers)))
 }
 
 fn parse_servers(list: &str) -> Result<Vec<ServerAddr>, ConnectError> {
@@ -183,16 +202,10 @@ fn with_login(settings: &NatsSettings) -> ConnectOptions {
     }
     match settings.deprecated.clone() {
         None => ConnectOptions::new(),
-        Some(login) => {
-            tracing::info!(
-                env = ?login.variables(),
-                "Deprecated NATS env-var auth in use; put a credentials file into the working directory instead"
-            );
-            ConnectOptions::with_auth_callback(move |nonce| {
-                let login = login.clone();
-                async move { deprecated_auth(&login, &nonce) }
-            })
-        }
+        Some(login) => ConnectOptions::with_auth_callback(move |nonce| {
+            let login = login.clone();
+            async move { deprecated_auth(&login, &nonce) }
+        }),
     }
 }
 

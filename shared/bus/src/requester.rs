@@ -2,6 +2,7 @@
 //!
 //! Source: spec: microbus-wire 5. The state of a call is `microbus_wire::call`; here are its messages and timers.
 
+mod greeting;
 mod memory;
 mod prepared;
 
@@ -11,6 +12,7 @@ use crate::identity::Identity;
 use crate::observer::Observation;
 use crate::outgoing::{Outgoing, RequestError};
 use crate::responder::SubscribeError;
+pub use greeting::Answers;
 use memory::Memory;
 use microbus_wire::address::Address;
 use microbus_wire::call::{CallError, Multicast, MulticastStep, Responders, Unicast, UnicastStep};
@@ -24,6 +26,7 @@ use microbus_wire::subject::{
 };
 use prepared::Prepared;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -88,6 +91,11 @@ impl Requester {
     ///
     /// The client tells nobody of a PONG; a message through our own reply subject is within every credential.
     pub(crate) async fn barrier(&self) -> Result<(), RequestError> {
+        self.barrier_over(&self.connection).await
+    }
+
+    /// As [`Self::barrier`], for what was sent before over `connection`.
+    pub(crate) async fn barrier_over(&self, connection: &Connection) -> Result<(), RequestError> {
         let own = self.identity.hostname.segment();
         let id = self.identity.instance.as_str();
         let subject = reply_subject(&self.identity.plane, own, own, id)?;
@@ -99,7 +107,7 @@ impl Requester {
             pending.barriers.insert(number, sender);
             (number, receiver)
         };
-        self.connection
+        connection
             .publish(subject, format!("{BARRIER}{number}").into())
             .await?;
         passed.await.map_err(|_| ConnectionClosed.into())
@@ -145,7 +153,7 @@ impl Requester {
         fragment_size: usize,
     ) -> Result<Response, RequestError> {
         let prepared = self.prepare(outgoing, round_trip, fragment_size)?;
-        let mut heard = self.listen_for(&prepared.message_id);
+        let mut heard = Listening::to(self, &prepared.message_id);
         let began = self.clock.now();
         let mut call = Unicast::new(prepared.setup(round_trip), began);
         self.send_first(&prepared).await?;
@@ -192,7 +200,7 @@ impl Requester {
         let prepared = self.prepare(outgoing, round_trip, fragment_size)?;
         let subject = self.subject_of(&prepared)?;
         let known = lock(&self.known_responders).recall(&subject, self.clock.now());
-        let mut heard = self.listen_for(&prepared.message_id);
+        let mut heard = Listening::to(self, &prepared.message_id);
         let began = self.clock.now();
         let mut call = Multicast::new(prepared.setup(round_trip), known, began);
         self.send_first(&prepared).await?;
@@ -306,18 +314,6 @@ impl Requester {
         }
     }
 
-    fn listen_for(&self, message_id: &str) -> Listening<'_> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        lock(&self.pending)
-            .calls
-            .insert(message_id.to_owned(), sender);
-        Listening {
-            requester: self,
-            message_id: message_id.to_owned(),
-            receiver,
-        }
-    }
-
     fn observe_ack(&self, prepared: &Prepared, response: &Response, began: Instant) {
         if let (Some(observer), Some(OpCode::Ack)) = (self.observation.get(), response.op_code()) {
             let after = self.clock.now().saturating_duration_since(began);
@@ -360,13 +356,27 @@ impl Requester {
 }
 
 /// The answers to one call; stops listening when dropped.
-struct Listening<'a> {
-    requester: &'a Requester,
+struct Listening<R: Deref<Target = Requester>> {
+    requester: R,
     message_id: String,
     receiver: mpsc::UnboundedReceiver<Heard>,
 }
 
-impl Drop for Listening<'_> {
+impl<R: Deref<Target = Requester>> Listening<R> {
+    fn to(requester: R, message_id: &str) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        lock(&requester.pending)
+            .calls
+            .insert(message_id.to_owned(), sender);
+        Self {
+            requester,
+            message_id: message_id.to_owned(),
+            receiver,
+        }
+    }
+}
+
+impl<R: Deref<Target = Requester>> Drop for Listening<R> {
     fn drop(&mut self) {
         lock(&self.requester.pending).calls.remove(&self.message_id);
     }

@@ -79,7 +79,7 @@ impl Deployment {
 }
 
 /// Which bus a process works on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum BusChoice {
     /// A NATS broker.
     Nats(NatsSettings),

@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod claim;
 mod preparation;
 mod shutdown;
 mod startup;

@@ -7,7 +7,7 @@ use crate::property::Property;
 use crate::settings::Settings;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use microbus_bus::{Clock, Connector, Failure, Identity, Route};
+use microbus_bus::{Claim, Clock, Connector, Failure, Identity, Others, Route};
 use microbus_token::{Issuer, KeyId, VerifyingKey};
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -133,7 +133,10 @@ impl KeySlot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Station {
     /// Everything that every replica answers is subscribed; nothing that replicas share.
-    Heard,
+    Heard {
+        /// What [`Service::greet`] found before that.
+        others: Others,
+    },
     /// Everything but the dangerous port is subscribed: keys are published, and nothing is signed.
     Published,
     /// The dangerous port is left, and all else still answered, at the latest until this time.
@@ -164,6 +167,15 @@ pub trait Service: Send + Sync + 'static {
     /// # Errors
     /// When it cannot serve; start-up is tried again a second later.
     fn start(&self, now: Instant) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Asks whether other replicas are there by what each of them hears ([`Connector::greet`]), before it is subscribed.
+    fn greet<'a>(
+        &'a self,
+        _claim: &'a mut Claim,
+        _connector: &'a Arc<Connector>,
+    ) -> BoxFuture<'a, Others> {
+        Box::pin(std::future::ready(Others::Unknown))
+    }
 
     /// Returns its endpoints; control endpoints are not among them.
     fn routes(self: Arc<Self>) -> Vec<Route>;

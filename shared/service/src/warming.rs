@@ -270,3 +270,6 @@ const AT_ONCE: usize = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 const NEWCOMERS_AT_ONCE: usize = 16;
 const MOST_REMEMBERED: usize = 65_536;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Thousands of random schedules, each from one seed. A failure names its seed; `SCHEDULE=7` runs that one alone, and
 //! `SCHEDULES=100000` as many as that.
 
-use super::world::{INTERVAL, LONGEST_DELAY, Network, Replica, World};
+use super::world::{Broker, INTERVAL, LONGEST_DELAY, Network, Replica, World};
 use crate::replicas::CEILING;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ fn for_each_seed(count: u64, schedule: impl Fn(u64)) {
 /// Three replicas that know each other, and verifiers that know their keys.
 fn fleet(seed: u64, network: Network) -> World {
     let mut world = World::new(seed, network, 4);
+    if seed % 2 == 1 {
+        world.broker = Broker::Silent;
+    }
     for _ in 0..3 {
         world.start();
         world.run(Duration::from_secs(2));
@@ -78,6 +81,35 @@ fn where_the_network_works_no_verifier_refuses_a_token() {
         world.run(Duration::from_secs(1));
         assert_eq!(world.refused, 0, "{world}");
         world.judge_memories();
+    });
+}
+
+#[test]
+fn of_replicas_that_start_at_once_none_signs_with_what_another_does_not_publish() {
+    for_each_seed(2000, |seed| {
+        let mut world = World::new(seed, CALM, 0);
+        world.slowness = Duration::from_millis(1 << world.below(8));
+        for _ in 0..2 + world.below(3) {
+            world.start();
+            let pause = world.within(world.slowness);
+            world.run(pause);
+        }
+        for _ in 0..60 {
+            world.mint_for_newcomers();
+            let pause = world.within(Duration::from_millis(30));
+            world.run(pause);
+        }
+        if world.below(3) == 0 {
+            world.start();
+        }
+        for _ in 0..60 {
+            world.mint_for_newcomers();
+            world.run(Duration::from_millis(200));
+        }
+        assert_eq!(world.refused, 0, "{world}");
+        assert!(world.verified > 30, "{world}: {}", world.verified);
+        let living = world.living(|_| true);
+        assert_eq!(world.living(Replica::signs), living, "{world}");
     });
 }
 

@@ -3,8 +3,10 @@
 //! Nothing happens but by its queue of events, in the order of their times, and every choice is drawn from one seed: a seed
 //! is a schedule that can be repeated.
 
+use crate::exchange::questions;
 use crate::member::{Member, Step};
 use crate::word::Word;
+use microbus_bus::Others;
 use microbus_service::Verifier as Named;
 use microbus_token::{Change, KeyId, RotationPolicy, SigningKey};
 use rand::rngs::StdRng;
@@ -23,10 +25,22 @@ pub(super) struct Network {
     pub(super) late_percent: u32,
 }
 
+/// What the broker can say of who is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broker {
+    /// It is the only one, and knows everybody.
+    Lone,
+    /// It is one of several, or somebody listens to everything: nothing.
+    Silent,
+}
+
 pub(super) struct World {
     rng: StdRng,
     pub(super) seed: u64,
     pub(super) network: Network,
+    pub(super) broker: Broker,
+    /// Longest that a replica that starts takes from one step to the next.
+    pub(super) slowness: Duration,
     base: Instant,
     pub(super) now: Instant,
     events: BTreeMap<(Instant, u64), Event>,
@@ -54,6 +68,12 @@ pub(super) struct Replica {
     pub(super) member: Member,
     pub(super) state: State,
     busy: Option<Busy>,
+    /// Whether the broker knows of it, by its claim at first.
+    is_there: bool,
+    /// What the broker said of others.
+    told: Others,
+    /// Whether it began to sign because nobody else was there.
+    was_alone: bool,
     /// Until when it hears nothing, as a stopped process does.
     paused_until: Instant,
     /// How far its wall clock is ahead, in seconds.
@@ -69,10 +89,12 @@ pub(super) struct Replica {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It hears words and looks for others.
+    /// It asks the broker whether others are there, and hears no words yet.
+    Claiming,
+    /// It hears words and looks for others, so many times more.
     Starting {
         met: bool,
-        asked_again: bool,
+        questions: usize,
     },
     /// It publishes keys, and mints as soon as one signs.
     Serving,
@@ -112,6 +134,12 @@ enum Event {
         answer: bool,
     },
     Wake(usize),
+    /// The broker takes a replica's claim.
+    Claimed(usize),
+    /// The broker is asked for others, and the replica subscribes so long after it is told.
+    Questioned(usize, Duration),
+    /// The broker takes a replica's subscriptions.
+    Subscribed(usize, Others),
     /// The time is over for whatever the replica waits for.
     Ready(usize),
     Exchange(usize),
@@ -141,6 +169,9 @@ enum Event {
         at: usize,
         kid: KeyId,
     },
+    CheckAll {
+        kid: KeyId,
+    },
 }
 
 /// What a verifier fetches keys for.
@@ -156,6 +187,8 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             seed,
             network,
+            broker: Broker::Lone,
+            slowness: Duration::from_millis(1),
             base,
             now: base,
             events: BTreeMap::new(),
@@ -197,17 +230,23 @@ impl World {
 
     /// Starts a replica and returns its number.
     pub(super) fn start(&mut self) -> usize {
+        let steps = [(); 3].map(|()| self.within(self.slowness));
+        self.start_in(steps)
+    }
+
+    /// Starts a replica that takes so long to each of its steps: claim, question and subscriptions.
+    pub(super) fn start_in(&mut self, [claim, question, subscription]: [Duration; 3]) -> usize {
         let number = self.replicas.len();
         let name = format!("id-{number}");
         let policy = RotationPolicy::access(Duration::from_secs(6 * 3600));
         let mut replica = Replica {
             member: Member::new(name.clone(), policy, true),
             name,
-            state: State::Starting {
-                met: false,
-                asked_again: false,
-            },
+            state: State::Claiming,
             busy: None,
+            is_there: false,
+            told: Others::Unknown,
+            was_alone: false,
             paused_until: self.now,
             ahead: 0,
             origins: HashMap::new(),
@@ -219,9 +258,13 @@ impl World {
         replica.published.insert(key.id().clone(), self.now);
         replica.member.prepare(key, self.now).unwrap();
         self.replicas.push(replica);
-        self.tell(number);
-        self.after(ROUND_TRIP, Event::Ready(number));
-        self.after(INTERVAL, Event::Exchange(number));
+        match self.broker {
+            Broker::Lone => {
+                self.after(claim, Event::Claimed(number));
+                self.after(claim + question, Event::Questioned(number, subscription));
+            }
+            Broker::Silent => self.after(subscription, Event::Subscribed(number, Others::Unknown)),
+        }
         number
     }
 
@@ -264,11 +307,28 @@ impl World {
         number
     }
 
+    /// Mints a token at any replica that does, and has it judged a moment later by the JWK Set of each that publishes one, as
+    /// verifiers would that have seen nothing before.
+    pub(super) fn mint_for_newcomers(&mut self) {
+        if let Some(kid) = self.sign() {
+            let delay = self.within(self.network.delay);
+            self.after(delay, Event::CheckAll { kid });
+        }
+    }
+
     /// Mints a token at any replica that does, and has a verifier judge it a moment later.
     pub(super) fn mint(&mut self, verifier: Option<usize>) {
+        let signed = self.sign();
+        if let (Some(at), Some(kid)) = (verifier, signed) {
+            let delay = self.within(self.network.delay);
+            self.after(delay, Event::Check { at, kid });
+        }
+    }
+
+    fn sign(&mut self) -> Option<KeyId> {
         let minting = self.living(Replica::signs);
         if minting.is_empty() {
-            return;
+            return None;
         }
         let signer = minting[self.below(minting.len())];
         let replica = &self.replicas[signer];
@@ -282,10 +342,7 @@ impl World {
             end: self.now + Duration::from_secs(u64::try_from(life).unwrap()),
         };
         self.tokens.push(token);
-        if let Some(at) = verifier {
-            let delay = self.within(self.network.delay);
-            self.after(delay, Event::Check { at, kid });
-        }
+        Some(kid)
     }
 
     /// Returns the replicas that live and of which `which` holds.
@@ -302,13 +359,17 @@ impl World {
         let paused = match &event {
             Event::Hear { to: number, .. }
             | Event::Wake(number)
+            | Event::Subscribed(number, _)
             | Event::Ready(number)
             | Event::Exchange(number)
             | Event::Pong { by: number, .. } => Some(self.replicas[*number].paused_until),
-            Event::Ping { .. }
+            Event::Claimed(_)
+            | Event::Questioned(..)
+            | Event::Ping { .. }
             | Event::Asked { .. }
             | Event::Fetched { .. }
-            | Event::Check { .. } => None,
+            | Event::Check { .. }
+            | Event::CheckAll { .. } => None,
         };
         if let Some(until) = paused.filter(|until| *until > self.now) {
             self.at(until, event);
@@ -323,6 +384,18 @@ impl World {
                 answer,
             } => self.hear(to, from, &word, origins, answer),
             Event::Wake(number) => self.drive(number),
+            Event::Claimed(number) => self.replicas[number].is_there = true,
+            Event::Questioned(number, subscription) => {
+                let others = self.living(|one| one.is_there);
+                let others = match others.iter().any(|other| *other != number) {
+                    true => Others::Somebody,
+                    false => Others::Nobody,
+                };
+                // The question is our word.
+                self.tell(number);
+                self.after(subscription, Event::Subscribed(number, others));
+            }
+            Event::Subscribed(number, others) => self.subscribed(number, others),
             Event::Ready(number) => self.ready(number),
             Event::Exchange(number) => {
                 if self.replicas[number].state != State::Gone {
@@ -377,6 +450,12 @@ impl World {
                 }),
                 false => self.judge(at, &kid),
             },
+            Event::CheckAll { kid } => {
+                for number in self.living(Replica::publishes) {
+                    let keys = self.replicas[number].keys();
+                    self.count(keys.contains(&kid));
+                }
+            }
         }
     }
 
@@ -388,7 +467,13 @@ impl World {
         origins: HashMap<KeyId, Instant>,
         answer: bool,
     ) {
-        if self.replicas[to].state == State::Gone {
+        let is_deaf = match self.replicas[to].state {
+            State::Gone => true,
+            // It hears answers, and nothing else yet.
+            State::Claiming => answer,
+            State::Starting { .. } | State::Serving => false,
+        };
+        if is_deaf {
             return;
         }
         let name = self.replicas[from].name.clone();
@@ -416,24 +501,47 @@ impl World {
         self.drive(to);
     }
 
+    /// A replica hears words from now on, and looks for others as the broker's word has it.
+    fn subscribed(&mut self, number: usize, others: Others) {
+        let replica = &mut self.replicas[number];
+        if replica.state == State::Gone {
+            return;
+        }
+        replica.is_there = true;
+        replica.told = others;
+        replica.state = State::Starting {
+            met: false,
+            questions: questions(others).saturating_sub(1),
+        };
+        self.tell(number);
+        let patience = match others {
+            // The broker is waited for, and nobody else.
+            Others::Nobody => self.within(self.slowness),
+            Others::Somebody | Others::Unknown => ROUND_TRIP,
+        };
+        self.after(patience, Event::Ready(number));
+        self.after(INTERVAL, Event::Exchange(number));
+    }
+
     /// The time is over for whatever a replica waits for.
     fn ready(&mut self, number: usize) {
         let now = self.now;
         let replica = &mut self.replicas[number];
-        if let State::Starting { met, asked_again } = replica.state {
-            if !met && !asked_again {
+        if let State::Starting { met, questions } = replica.state {
+            if !met && questions > 0 {
                 replica.state = State::Starting {
                     met,
-                    asked_again: true,
+                    questions: questions - 1,
                 };
                 self.tell(number);
                 self.after(ROUND_TRIP, Event::Ready(number));
-            } else if !met {
-                replica.state = State::Serving;
+                return;
+            }
+            replica.state = State::Serving;
+            if replica.member.replicas().peers().next().is_none() {
+                replica.was_alone = true;
                 let changes = replica.member.activate_first(now);
                 self.note(number, changes);
-            } else {
-                replica.state = State::Serving;
             }
         } else if replica.state == State::Serving {
             let changes = match replica.busy.take() {
@@ -526,7 +634,7 @@ impl World {
         self.after(ROUND_TRIP, Event::Ready(number));
     }
 
-    /// Sends a replica's word to all others.
+    /// Sends a replica's word to all others, who answer with theirs.
     fn tell(&mut self, number: usize) {
         for to in self.living(|_| true) {
             if to != number {
@@ -586,7 +694,19 @@ impl World {
         let replica = &self.replicas[number];
         let published = self.now - replica.published[kid];
         let is_first = replica.published.len() == 1;
-        if published >= Duration::from_secs(10) || (is_first && published <= PATIENCE) {
+        if is_first && replica.was_alone {
+            // The broker's word holds whatever becomes of messages, silence where they arrive.
+            if replica.told == Others::Nobody || self.works() {
+                let signing = self.living(Replica::signs);
+                assert_eq!(
+                    signing,
+                    [number],
+                    "{self}: {number} signs as if it were alone"
+                );
+            }
+            return;
+        }
+        if published >= Duration::from_secs(10) {
             return;
         }
         for peer in replica.member.replicas().peers_of_ours() {
@@ -623,6 +743,15 @@ impl World {
         }
     }
 
+    /// Tells whether every word arrives in time.
+    fn works(&self) -> bool {
+        let awake = |one: &Replica| one.paused_until <= self.now;
+        self.network.lost_percent == 0
+            && self.network.late_percent == 0
+            && self.faults.is_empty()
+            && self.replicas.iter().all(awake)
+    }
+
     fn must_fetch(&mut self, at: usize, kid: &KeyId) -> bool {
         let now = self.now;
         let verifier = &mut self.verifiers[at];
@@ -642,7 +771,11 @@ impl World {
     }
 
     fn judge(&mut self, at: usize, kid: &KeyId) {
-        match self.verifiers[at].known.contains(kid) {
+        self.count(self.verifiers[at].known.contains(kid));
+    }
+
+    fn count(&mut self, is_verified: bool) {
+        match is_verified {
             true => self.verified += 1,
             false => self.refused += 1,
         }
@@ -730,7 +863,5 @@ pub(super) fn start() -> Instant {
 const HEARD_BEFORE: Duration = Duration::from_secs(35);
 pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(8);
-/// A replica asks twice before it takes itself for alone.
-const PATIENCE: Duration = Duration::from_millis(200);
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);

@@ -2,6 +2,7 @@
 //!
 //! Source: spec: microbus-wire 9.1.
 
+use super::claim::Arrival;
 use super::{DANGEROUS_PORT, Ending, Process, Serving};
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::control::Control;
@@ -77,14 +78,16 @@ impl Process {
     /// Tries to start each second until it works or the budget is spent.
     pub(super) async fn start_within_budget(&self) -> Result<Serving, Ending> {
         let deadline = self.clock.now() + self.surroundings.startup_budget;
+        let mut arrival = Arrival::Found;
         loop {
             let left = deadline.saturating_duration_since(self.clock.now());
-            let error = match self.start(left).await {
+            let error = match self.start(arrival, left).await {
                 Ok(serving) => return Ok(serving),
                 Err(error) => error,
             };
             if matches!(error, StartError::Connect(_)) {
                 self.metrics.failed_to_connect();
+                arrival = Arrival::Awaited;
             }
             let out_of_time = self.clock.now() + START_INTERVAL >= deadline;
             if error.is_final() || out_of_time {
@@ -96,13 +99,13 @@ impl Process {
     }
 
     /// One attempt to start, in the order that the bus expects (spec: microbus-wire 9.1).
-    async fn start(&self, budget: Duration) -> Result<Serving, StartError> {
+    async fn start(&self, arrival: Arrival, budget: Duration) -> Result<Serving, StartError> {
         self.health.enter(Phase::Starting(CONNECTS));
         let connection = match &self.surroundings.bus {
             BusChoice::Nats(settings) => Connection::to_broker(settings).await?,
             BusChoice::Embedded => Connection::in_process(),
         };
-        let attempt = self.start_on(connection.clone(), budget).await;
+        let attempt = self.start_on(connection.clone(), arrival, budget).await;
         if attempt.is_err() {
             connection.close().await;
         }
@@ -112,6 +115,7 @@ impl Process {
     async fn start_on(
         &self,
         connection: Connection,
+        arrival: Arrival,
         budget: Duration,
     ) -> Result<Serving, StartError> {
         let embedded = connection.is_in_process();
@@ -122,6 +126,8 @@ impl Process {
             Failures::Redacted
         };
         let identity = self.identity.clone();
+        // Ready by the time that we are configured.
+        let claim = self.prepare_claim(connection.clone(), arrival);
         let connector =
             Connector::open(connection, identity, failures, Arc::clone(&self.clock)).await?;
         self.vitals.attach(&connector);
@@ -162,6 +168,7 @@ impl Process {
         self.service
             .start(self.clock.now())
             .map_err(StartError::Service)?;
+        let (claim, others) = self.stake(claim, &connector).await;
         let routes = control
             .routes()
             .into_iter()
@@ -175,11 +182,15 @@ impl Process {
             connector.subscribe(guard.before(route)).await?;
         }
         self.health.enter(Phase::Starting(LOOKS));
-        self.reach(Station::Heard, &connector).await;
+        self.reach(Station::Heard { others }, &connector).await;
         for route in shared {
             connector.subscribe(guard.before(route)).await?;
         }
         connector.settle().await;
+        let released = claim.map(|claim| {
+            let connector = Arc::clone(&connector);
+            tokio::spawn(async move { connector.release(claim).await })
+        });
         self.health.enter(Phase::Starting(WAITS));
         self.reach(Station::Published, &connector).await;
         self.health.enter(Phase::Starting(SUBSCRIBES));
@@ -191,6 +202,10 @@ impl Process {
         let beside = further.iter().map(|one| Arc::clone(one.connector()));
         self.vitals.attach_further(beside);
         announce(&connector);
+        if let Some(released) = released {
+            // Giving up a claim does not fail.
+            drop(released.await);
+        }
 
         if embedded {
             self.open_door(&connector).await?;
