@@ -57,6 +57,10 @@ pub(crate) struct Settings {
     /// Also measure the time from process start to the first token, and the memory after it
     #[arg(long)]
     pub(crate) startup: bool,
+    /// Offer ours and other implementations this many times their best rate, instead of keeping callers in flight
+    #[arg(long, value_name = "TIMES", value_delimiter = ',', num_args = 0.., default_missing_value = "2",
+        value_parser = times)]
+    pub(crate) overload: Vec<f64>,
     /// Print JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
@@ -117,6 +121,13 @@ fn seconds(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(seconds) if (0.05..=60.0).contains(&seconds) => Ok(seconds),
         _ => Err("a measurement takes 0.05 to 60 seconds"),
+    }
+}
+
+fn times(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(times) if (0.1..=20.0).contains(&times) => Ok(times),
+        _ => Err("an overload is 0.1 to 20 times the best rate"),
     }
 }
 

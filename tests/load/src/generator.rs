@@ -1,4 +1,4 @@
-//! A closed loop of callers over one connection.
+//! A closed loop of callers over one connection; the open loop is in [`overload`](crate::overload).
 
 use crate::connection::{Connection, ConnectionError, SILENCE};
 use crate::request::{MessageId, Request};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// Callers that each send their next request as soon as their last is answered.
 #[derive(Debug)]
 pub(crate) struct Generator {
-    connection: Connection,
-    reader: Reader,
-    output: Vec<u8>,
+    pub(crate) connection: Connection,
+    pub(crate) reader: Reader,
+    pub(crate) output: Vec<u8>,
 }
 
 /// What was seen in one stretch of time.
@@ -215,15 +215,15 @@ impl Loop {
 
 /// Finds what matters in a reply without reading the rest of it.
 #[derive(Debug)]
-struct Reader {
+pub(crate) struct Reader {
     id: Finder<'static>,
     ack: Finder<'static>,
 }
 
-struct Reply {
-    id: MessageId,
-    status: u16,
-    is_ack: bool,
+pub(crate) struct Reply {
+    pub(crate) id: MessageId,
+    pub(crate) status: u16,
+    pub(crate) is_ack: bool,
 }
 
 impl Reader {
@@ -234,7 +234,7 @@ impl Reader {
         }
     }
 
-    fn read(&self, payload: &[u8]) -> Option<Reply> {
+    pub(crate) fn read(&self, payload: &[u8]) -> Option<Reply> {
         let status = std::str::from_utf8(payload.get(9..12)?)
             .ok()?
             .parse()

@@ -9,6 +9,7 @@ mod collector;
 mod connection;
 mod floor;
 mod generator;
+mod overload;
 mod process;
 mod report;
 mod request;

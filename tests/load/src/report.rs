@@ -4,6 +4,7 @@ mod plot;
 
 use crate::sample::Sample;
 use crate::summary::{Measurement, Results};
+use crate::table::errors_text;
 use plot::{Plot, Scale, Series};
 
 /// Returns the page.
@@ -96,7 +97,7 @@ fn numbers(measurements: &[Measurement]) -> String {
                 median.p50,
                 median.p99,
                 median.p999,
-                line.errors_text(),
+                errors_text(&line.errors),
                 median.cpu,
                 median.memory,
                 median.messages

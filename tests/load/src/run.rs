@@ -2,6 +2,7 @@
 
 use crate::arguments::Settings;
 use crate::generator::LOST;
+use crate::overload::{Overload, Round};
 use crate::startup;
 use crate::summary::{Line, Measurement, Results, Startup};
 use crate::target::{Bed, Implementation, Shape, Target, Variant};
@@ -22,10 +23,15 @@ pub(crate) async fn run(settings: &Settings) -> Result<Results, Box<dyn Error>> 
         seconds: settings.seconds,
         measurements: Vec::new(),
         startups: Vec::new(),
+        overloads: Vec::new(),
     };
     for workload in Workload::all(&settings.only, &settings.claims) {
         progress(&format!("{}: starting", workload.title()))?;
         let mut field = field(&mut bed, workload, settings).await?;
+        if !settings.overload.is_empty() {
+            results.overloads.extend(field.flood(workload, settings)?);
+            continue;
+        }
         for callers in &settings.callers {
             let measurement = field.measure(workload, *callers, settings)?;
             results.measurements.push(measurement);
@@ -165,6 +171,48 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Measures how much each target still answers when it is offered more than it can do.
+    fn flood(
+        &mut self,
+        workload: Workload,
+        settings: &Settings,
+    ) -> Result<Vec<Overload>, Box<dyn Error>> {
+        let length = Duration::from_secs_f64(settings.seconds);
+        let mut overloads = Vec::new();
+        for (implementation, target) in self.implementations.iter().zip(&mut self.targets) {
+            // Floors know no bounds.
+            if matches!(implementation, Implementation::Floor { .. }) {
+                continue;
+            }
+            for times in &settings.overload {
+                let mut overload = Overload::new(workload, target.name.clone(), *times);
+                for round in 1..=settings.pairs {
+                    let best = target.measure(SATURATING, length)?.0.rate;
+                    let (sample, window, offered) = target.flood(best * times, length)?;
+                    let goodput = sample.rate;
+                    overload.push(
+                        Round {
+                            best,
+                            offered,
+                            sample,
+                        },
+                        window.errors,
+                    );
+                    progress(&format!(
+                        "{}, {times} times the best of {}, round {round}/{}: {goodput:.0}/s of {best:.0}/s",
+                        workload.title(),
+                        target.name,
+                        settings.pairs
+                    ))?;
+                }
+                overloads.push(overload);
+            }
+        }
+        Ok(overloads)
+    }
+}
+
 fn standing(lines: &[Line]) -> String {
     let each = lines.iter().map(|line| {
         let rate = line.rounds.last().map_or(0.0, |sample| sample.rate);
@@ -189,6 +237,8 @@ pub(crate) fn progress(line: &str) -> io::Result<()> {
     writeln!(io::stderr(), "{line}")
 }
 
+/// Callers in flight at which a target is at its best.
+const SATURATING: u16 = 64;
 /// As it comes, and acking.
 const VARIANTS_OF_OURS: usize = 2;
 /// As it comes: answers without acks.

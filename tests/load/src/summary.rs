@@ -1,5 +1,6 @@
 //! What a run found out: medians of the rounds, and ratios between targets of the same round.
 
+use crate::overload::Overload;
 use crate::sample::{Sample, median};
 use crate::workload::{Operation, Workload};
 use serde::Serialize;
@@ -15,6 +16,7 @@ pub(crate) struct Results {
     pub(crate) seconds: f64,
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) startups: Vec<Startup>,
+    pub(crate) overloads: Vec<Overload>,
 }
 
 /// All targets under one load.
@@ -150,6 +152,7 @@ pub(crate) mod tests {
                 "ours".to_owned(),
                 &[(20.0, 7.0), (30.0, 9.0), (25.0, 8.0)],
             )],
+            overloads: vec![Overload::new(workload, "ours".to_owned(), 2.0)],
         }
     }
 

@@ -1,6 +1,8 @@
 //! Results as Markdown.
 
+use crate::overload::Overload;
 use crate::summary::{Line, Measurement, Ratio, Results};
+use std::collections::BTreeMap;
 
 /// Returns two tables, of medians and of ratios, and a third of starts if there were any.
 pub(crate) fn markdown(results: &Results) -> String {
@@ -8,6 +10,10 @@ pub(crate) fn markdown(results: &Results) -> String {
         "{} cores; {} rounds of {} s each; medians.\n\n",
         results.cores, results.rounds, results.seconds
     );
+    if !results.overloads.is_empty() {
+        text.push_str(&overload_table(&results.overloads));
+        return text;
+    }
     text.push_str(
         "| load | in flight | target | requests/s | p50 µs | p99 µs | p99.9 µs | errors | CPU ms/1000 | \
          broker CPU | generator CPU | memory MiB | messages |\n\
@@ -45,6 +51,28 @@ pub(crate) fn markdown(results: &Results) -> String {
     text
 }
 
+/// Returns a table of what was offered and what came back, as shares of the best rate.
+fn overload_table(overloads: &[Overload]) -> String {
+    let mut text = "| load | target | offered | goodput | goodput/s | p50 ms | p99 ms | not answered with 200 |\n\
+                    |---|---|--:|--:|--:|--:|--:|---|\n"
+        .to_owned();
+    for overload in overloads {
+        let median = &overload.median;
+        text.push_str(&format!(
+            "| {} | {} | {:.2} | {:.2} | {:.0} | {:.1} | {:.1} | {} |\n",
+            overload.workload.title(),
+            overload.name,
+            overload.offered,
+            overload.goodput,
+            median.rate,
+            median.p50 / 1e3,
+            median.p99 / 1e3,
+            errors_text(&overload.errors)
+        ));
+    }
+    text
+}
+
 fn line_row(measurement: &Measurement, line: &Line) -> String {
     let median = &line.median;
     format!(
@@ -56,7 +84,7 @@ fn line_row(measurement: &Measurement, line: &Line) -> String {
         median.p50,
         median.p99,
         median.p999,
-        line.errors_text(),
+        errors_text(&line.errors),
         median.cpu,
         median.broker_cpu,
         median.generator_cpu,
@@ -82,19 +110,17 @@ fn ratio_row(measurement: &Measurement, ratio: &Ratio) -> String {
     )
 }
 
-impl Line {
-    /// Returns the number of errors of all rounds with their statuses, such as `3 (503: 3)`.
-    pub(crate) fn errors_text(&self) -> String {
-        let total: u64 = self.errors.values().sum();
-        if total == 0 {
-            return "0".to_owned();
-        }
-        let each = self.errors.iter().map(|(status, count)| match status {
-            0 => format!("unanswered: {count}"),
-            status => format!("{status}: {count}"),
-        });
-        format!("{total} ({})", each.collect::<Vec<_>>().join(", "))
+/// Returns the number of errors of all rounds with their statuses, such as `3 (503: 3)`.
+pub(crate) fn errors_text(errors: &BTreeMap<u16, u64>) -> String {
+    let total: u64 = errors.values().sum();
+    if total == 0 {
+        return "0".to_owned();
     }
+    let each = errors.iter().map(|(status, count)| match status {
+        0 => format!("unanswered: {count}"),
+        status => format!("{status}: {count}"),
+    });
+    format!("{total} ({})", each.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
@@ -104,7 +130,9 @@ mod tests {
 
     #[test]
     fn every_target_and_every_ratio_has_a_row_of_its_own() {
-        let text = markdown(&results(&[80.0, 90.0, 70.0], &[100.0, 100.0, 100.0]));
+        let mut results = results(&[80.0, 90.0, 70.0], &[100.0, 100.0, 100.0]);
+        results.overloads.clear();
+        let text = markdown(&results);
         assert!(
             text.contains("| access Mint, 200 B | 64 | ours | 80 | 120 | 900 |"),
             "{text}"
@@ -121,9 +149,8 @@ mod tests {
 
     #[test]
     fn errors_are_told_by_status_and_silence_is_one() {
-        let mut line = Line::default();
-        assert_eq!(line.errors_text(), "0");
-        line.errors.extend([(0, 2), (503, 7)]);
-        assert_eq!(line.errors_text(), "9 (unanswered: 2, 503: 7)");
+        assert_eq!(errors_text(&BTreeMap::new()), "0");
+        let errors = BTreeMap::from([(0, 2), (503, 7)]);
+        assert_eq!(errors_text(&errors), "9 (unanswered: 2, 503: 7)");
     }
 }

@@ -311,24 +311,28 @@ impl Target {
         callers: u16,
         length: Duration,
     ) -> Result<(Sample, Window), Box<dyn Error>> {
-        let watched = Process(self.process.id());
-        let broker = self.broker;
-        let mut readings = Vec::new();
-        let window =
-            self.generator
-                .drive(&mut self.request, callers, length / 3, length, || {
-                    readings.push(reading(watched, broker));
-                })?;
-        let [begin, end] = readings.as_slice() else {
-            return Err("a window has two ends".into());
-        };
-        let cpu = Cpu {
-            target: end.target.saturating_sub(begin.target),
-            broker: end.broker.saturating_sub(begin.broker),
-            generator: end.generator.saturating_sub(begin.generator),
-        };
-        let sample = Sample::new(&window, cpu, watched.resident());
-        Ok((sample, window))
+        let mut edges = Edges::of(self);
+        let edge = || edges.note();
+        let (generator, request) = (&mut self.generator, &mut self.request);
+        let window = generator.drive(request, callers, length / 3, length, edge)?;
+        Ok((edges.sample(&window)?, window))
+    }
+
+    /// Offers `rate` requests a second for `length`, after as long a warm-up, in which queues fill.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub(crate) fn flood(
+        &mut self,
+        rate: f64,
+        length: Duration,
+    ) -> Result<(Sample, Window, f64), Box<dyn Error>> {
+        let mut edges = Edges::of(self);
+        let edge = || edges.note();
+        let (generator, request) = (&mut self.generator, &mut self.request);
+        let (window, sent) = generator.offer(request, rate, length, length, edge)?;
+        let offered = sent as f64 / window.elapsed.as_secs_f64();
+        Ok((edges.sample(&window)?, window, offered))
     }
 
     /// Returns the resident memory of the process, in bytes.
@@ -337,11 +341,40 @@ impl Target {
     }
 }
 
-fn reading(target: Process, broker: Option<Process>) -> Cpu {
-    Cpu {
-        target: target.cpu(),
-        broker: broker.map(Process::cpu).unwrap_or_default(),
-        generator: Process::own().cpu(),
+/// What was used of the CPU when a window began and ended.
+struct Edges {
+    target: Process,
+    broker: Option<Process>,
+    readings: Vec<Cpu>,
+}
+
+impl Edges {
+    fn of(target: &Target) -> Self {
+        Self {
+            target: Process(target.process.id()),
+            broker: target.broker,
+            readings: Vec::new(),
+        }
+    }
+
+    fn note(&mut self) {
+        self.readings.push(Cpu {
+            target: self.target.cpu(),
+            broker: self.broker.map(Process::cpu).unwrap_or_default(),
+            generator: Process::own().cpu(),
+        });
+    }
+
+    fn sample(&self, window: &Window) -> Result<Sample, Box<dyn Error>> {
+        let [begin, end] = self.readings.as_slice() else {
+            return Err("a window has two ends".into());
+        };
+        let cpu = Cpu {
+            target: end.target.saturating_sub(begin.target),
+            broker: end.broker.saturating_sub(begin.broker),
+            generator: end.generator.saturating_sub(begin.generator),
+        };
+        Ok(Sample::new(window, cpu, self.target.resident()))
     }
 }
 

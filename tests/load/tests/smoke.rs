@@ -95,3 +95,27 @@ fn what_watching_costs_is_measured_against_the_same_issuer_unwatched() {
     ];
     assert_eq!(pairs, expected);
 }
+
+#[test]
+fn an_overload_is_measured_against_the_best_of_the_same_round() {
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["--only", "access-mint", "--claims", "200", "--pairs", "1"])
+        .args(["--overload", "0.5,2", "--seconds", "0.2", "--json"])
+        .output()
+        .unwrap();
+    let progress = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{progress}");
+    let results: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let overloads = results["overloads"].as_array().unwrap();
+    assert_eq!(overloads.len(), 4, "two of ours, two rates: {progress}");
+    for overload in overloads {
+        for number in ["offered", "goodput"] {
+            assert!(overload[number].as_f64().unwrap() > 0.0, "{overload}");
+        }
+        let errors = overload["errors"].as_object().unwrap();
+        assert!(
+            !errors.contains_key("0"),
+            "none is left unanswered: {overload}"
+        );
+    }
+}
