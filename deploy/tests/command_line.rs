@@ -69,6 +69,15 @@ fn each_verb_explains_itself() {
             help.contains("Example") || steps,
             "{verb:?} shows no example: {help}"
         );
+        // Those of a step stand in the help of its verb, and what only writes text has none of its own.
+        let is_plain = ["man", "completions", "audit-log"].contains(&verb[0].as_str());
+        assert!(
+            help.contains("Exit codes: ")
+                || help.contains("Ends with ")
+                || is_plain
+                || verb.len() > 1,
+            "{verb:?} does not say how it ends: {help}"
+        );
     }
 }
 

@@ -16,7 +16,9 @@ use std::path::PathBuf;
 /// every grant that reaches port 666, every grant for any host or any port, and what is wrong with it. Then: who may
 /// mint. Searching the files for words finds none of this, because permissions are base64 inside a JWT.
 ///
-/// Exit code 1 means that there is a finding; notes are none. Seeds are never shown.
+/// Seeds are never shown.
+///
+/// Exit codes: 0 nothing but notes, 1 a finding (with --strict also: a note), 78 a file or directory cannot be read.
 ///
 /// Example: microbus-deploy audit /srv/microbus --allow-mint minters.txt
 #[derive(Debug, Args)]

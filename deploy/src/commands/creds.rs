@@ -24,10 +24,10 @@ use std::time::Duration;
 ///
 /// Manifests do not say what a service calls: declare it in `calls.yaml` beside the manifest, or with --calls.
 ///
-/// Example: microbus-deploy creds --service access.token.core,bearer.token.core --calls login.yaml
-/// --signing-key ops/account-sk.nk --account-jwt ops/account.jwt --plane prod --out creds
+/// Exit codes: 0 written, 1 a service does not declare its calls or a seed is open to others, 2 usage or size budget,
+/// 78 a file is missing or wrong.
 #[derive(Debug, Args)]
-#[command(after_long_help = CALLS_HELP)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Creds {
     #[command(flatten)]
     sources: sources::Sources,
@@ -190,8 +190,18 @@ fn plane(text: &str) -> Result<Plane, String> {
     })
 }
 
-const CALLS_HELP: &str = concat!(
-    "A list of calls:\n\n",
+const EXAMPLES: &str = concat!(
+    "Examples, each with --signing-key ops/account-sk.nk --account-jwt ops/account.jwt besides:
+  Core services, and one that only calls:
+    microbus-deploy creds --service access.token.core,bearer.token.core --calls login.yaml --plane prod
+  All services of an application, whose user keys stay the same from run to run:
+    microbus-deploy creds --bundle main/main.go --plane prod --expiration 720h --persist-user-nkeys ops/user-nkeys
+  Some services, by the directories of their manifests:
+    microbus-deploy creds --manifests coreservices/httpegress,examples/hello --plane prod
+  Those that there are, with new keys and on another plane:
+    microbus-deploy creds --from-creds creds --plane staging --out creds.staging
+
+A list of calls:\n\n",
     include_str!("../../samples/calls.yaml"),
     "\nAn endpoint or event by name needs the manifest of its host, or is one of a core service. A service without a \
      manifest\nthat serves port 666 says trust_root: true."

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// Services are told apart by the name in the JWT. Planes, keys and times are left out, so that environments and runs
 /// can be compared.
 ///
-/// Exit codes: 0 no difference, 3 grants differ, 4 a grant was added that reaches port 666, by name or by a wildcard.
+/// Exit codes: 0 no difference, 3 grants differ, 4 a grant was added that reaches port 666, by name or by a wildcard, 78 a
+/// file cannot be read.
 ///
 /// Example: microbus-deploy diff creds.deployed creds --format md
 #[derive(Debug, Args)]

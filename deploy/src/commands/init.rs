@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 /// Keep the directory off the broker's machine: the broker needs `nats-server.conf` alone. Once `creds` signs with
 /// `account-sk.nk`, `operator.nk` and `account.nk` belong into a vault.
 ///
+/// Exit codes: 0 made, 1 there is something in the directory already, 2 usage, 78 a file that is named is missing.
+///
 /// Example: microbus-deploy init ops && nats-server -c ops/nats-server.conf
 #[derive(Debug, Args)]
 pub(crate) struct Init {

@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 /// Reads `.creds` files, JWTs of operators, accounts and users, and seeds. Every signature is verified. Of a seed only
 /// its public key is shown, of credentials never the seed.
 ///
+/// Exit codes: 0 all shown, 78 a file is none of these.
+///
 /// Example: microbus-deploy inspect ops/operator.jwt ops/account.jwt ops/sys.creds
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {

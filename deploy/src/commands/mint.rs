@@ -17,6 +17,8 @@ use std::path::PathBuf;
 /// Mint a token over the bus, as a service that may, to try a deployment
 ///
 /// The token is printed and nothing else: whoever reads it can act as its claims say until it expires.
+///
+/// Exit codes: 0 minted, 1 refused or not answered, 2 usage, 69 no broker, 78 a file is missing or wrong.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Mint {

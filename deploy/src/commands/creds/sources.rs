@@ -16,19 +16,19 @@ use std::path::{Path, PathBuf};
 #[group(required = true, multiple = true)]
 pub(super) struct Sources {
     /// Core services by host name, such as access.token.core
-    #[arg(long, value_name = "HOST", value_delimiter = ',')]
+    #[arg(long, value_name = "HOST,…", value_delimiter = ',')]
     service: Vec<String>,
     /// The main.go of an application: every service that it adds, with the manifests of its module
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
     /// Directories with a manifest.yaml and a calls.yaml
-    #[arg(long, value_name = "DIR", value_delimiter = ',')]
+    #[arg(long, value_name = "DIR,…", value_delimiter = ',')]
     manifests: Vec<PathBuf>,
     /// Lists of calls, each of the service that its hostname says: one without a manifest, or one without a calls.yaml
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    #[arg(long, value_name = "FILE,…", value_delimiter = ',')]
     calls: Vec<PathBuf>,
     /// Credentials, or directories of them, to sign again with the permissions that they have
-    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    #[arg(long, value_name = "PATH,…", value_delimiter = ',')]
     from_creds: Vec<PathBuf>,
 }
 
