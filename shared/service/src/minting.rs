@@ -203,7 +203,7 @@ impl Minting {
             .policy
             .judge(host, &draft.claims)
             .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
-        let body = body_with_token(&draft);
+        let body = body_with_token(draft);
         let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
         let minted = &self.metrics.minted;
         minted.parsing.observe(seconds(began, read));
