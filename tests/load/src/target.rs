@@ -78,14 +78,13 @@ impl Variant {
         matches!(self, Self::Traced | Self::Exporting)
     }
 
-    /// Returns `config.yaml` of the issuer at `host`.
-    fn config(self, host: &str) -> String {
+    /// Returns `config.yaml` of the issuer at `host`, where it needs one.
+    fn config(self, host: &str) -> Option<String> {
+        let audit = format!("{host}:\n  AuditLog: ./audit.jsonl\n");
         match self {
-            Self::Audited => format!("{host}:\n  AuditLog: ./audit.jsonl\n"),
-            Self::Chained => {
-                format!("{host}:\n  AuditLog: ./audit.jsonl\n  AuditChain: true\n")
-            }
-            Self::Plain | Self::Acking | Self::Traced | Self::Exporting => String::new(),
+            Self::Audited => Some(audit),
+            Self::Chained => Some(audit + "  AuditChain: true\n"),
+            Self::Plain | Self::Acking | Self::Traced | Self::Exporting => None,
         }
     }
 }
@@ -173,7 +172,9 @@ impl Bed {
         let folder = tempfile::tempdir()?;
         let credentials = self.bus.credentials_on(&plane, host);
         std::fs::write(folder.path().join("nats.creds"), credentials)?;
-        std::fs::write(folder.path().join("config.yaml"), variant.config(host))?;
+        if let Some(config) = variant.config(host) {
+            std::fs::write(folder.path().join("config.yaml"), config)?;
+        }
         command
             .env_clear()
             .envs(search_path())
