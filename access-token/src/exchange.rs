@@ -219,12 +219,19 @@ impl Exchange {
             match step {
                 Step::Tell => {
                     self.ask().await;
+                    if self.issuer.introducing().as_ref() != Some(kid) {
+                        // The next key was made meanwhile: what came of this one is not said of that.
+                        return;
+                    }
                     self.issuer.told(self.clock.now());
                 }
                 Step::Wait(until) => tokio::time::sleep_until(until.into()).await,
                 Step::ShowAll => {
                     self.issuer.showing(self.warming.spread(), now);
                     let first = self.warming.show_all(&|| self.token()).await;
+                    if self.issuer.introducing().as_ref() != Some(kid) {
+                        return;
+                    }
                     let (cold, complete) = (first.cold.clone(), first.is_complete());
                     shown = Some(first);
                     self.issuer.shown(cold, complete, self.clock.now());
@@ -232,6 +239,9 @@ impl Exchange {
                 Step::ShowAgain(cold) => {
                     self.issuer.showing(Duration::ZERO, now);
                     let again = self.warming.show(cold, &|| self.token()).await;
+                    if self.issuer.introducing().as_ref() != Some(kid) {
+                        return;
+                    }
                     let (cold, complete) = (again.cold.clone(), again.silent == 0);
                     shown = shown.map(|shown| shown.with(again));
                     self.issuer.shown(cold, complete, self.clock.now());

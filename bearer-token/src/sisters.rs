@@ -74,8 +74,9 @@ impl Company {
 
     /// Looks for sisters at the start, the more patiently the more the broker says for there being any.
     ///
-    /// A sister that is overlooked does not publish the key that we sign with. None is when the broker says that nobody else
-    /// is there (`microbus_bus::Claim`), and whoever starts meanwhile is told that somebody is, and looks for us.
+    /// Who overlooks a sister, for a lost message or a busy machine, signs with a key that verifiers do not know. There is none
+    /// to overlook where the broker says that nobody else is there (`microbus_bus::Claim`): whoever starts meanwhile is told
+    /// that somebody is, and looks for us.
     pub(crate) async fn meet_sisters(&self, others: Others) {
         for _ in 0..looks(others) {
             if self.look().await {
