@@ -148,6 +148,12 @@ impl Issuer {
         self.active.load().is_some()
     }
 
+    /// Tells whether it is this key that signs.
+    pub(crate) fn signs_with(&self, kid: &KeyId) -> bool {
+        let active = self.active.load();
+        active.as_ref().is_some_and(|key| key.id() == kid)
+    }
+
     /// Returns the configuration in force.
     #[must_use]
     pub fn config(&self) -> Config {

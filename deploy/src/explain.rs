@@ -149,6 +149,24 @@ const LONGEST_QUOTE: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use microbus_token::KeyId;
+
+    #[test]
+    fn a_key_may_lack_at_one_replica_and_be_in_the_set_all_the_same() {
+        let kid = |text: &str| KeyId::parse(text).unwrap();
+        let replica = |id: &str, keys: &[&str]| Replica {
+            id: id.to_owned(),
+            keys: keys.iter().map(|key| (kid(key), None)).collect(),
+        };
+        let published = Published::read("a test", b"{}").with_replicas(vec![
+            replica("id-a", &["old", "new"]),
+            replica("id-b", &["old"]),
+            replica("id-c", &[]),
+        ]);
+        assert!(!published.has(&kid("new")));
+        let without = |key| published.without(&kid(key)).collect::<Vec<_>>().join(" ");
+        assert_eq!([without("old"), without("new")], ["id-c", "id-b id-c"]);
+    }
 
     #[test]
     fn a_token_is_found_wherever_people_copy_it_from() {

@@ -128,6 +128,7 @@ async fn warm_one(url: Url, token: &str, artifacts: &Artifacts, patience: Durati
     }
 }
 
+/// Waits until every replica publishes a key: an ingress that is made to fetch asks any one of them.
 async fn until_published(
     connector: &Connector,
     kid: &KeyId,
@@ -135,14 +136,21 @@ async fn until_published(
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
     loop {
-        let published = survey::published(connector, Issuer::Bearer).await;
-        let why = match &published {
-            Ok(published) if published.set().is_ok_and(|set| set.get(kid).is_some()) => {
-                return Ok(());
+        let why = match survey::survey(connector, Issuer::Bearer).await {
+            Ok(published) => {
+                let without: Vec<_> = published.without(kid).collect();
+                if published.has(kid) && without.is_empty() {
+                    return Ok(());
+                }
+                let who = if without.is_empty() {
+                    String::new()
+                } else {
+                    format!(" at {}", without.join(", "))
+                };
+                format!(
+                    "bearer.token.core does not publish {kid}{who}: nothing was sent, warm when it does"
+                )
             }
-            Ok(_) => format!(
-                "bearer.token.core does not publish {kid}: nothing was sent, warm when it does"
-            ),
             Err(error) => format!("bearer.token.core did not tell its keys: {error}"),
         };
         if Instant::now() >= deadline {

@@ -73,6 +73,19 @@ impl Published {
         &self.replicas
     }
 
+    /// Tells whether the set has a key. A verifier may ask any replica: see [`Published::without`].
+    #[must_use]
+    pub fn has(&self, id: &KeyId) -> bool {
+        self.key(id).is_some()
+    }
+
+    /// Returns the instance IDs of the replicas that do not publish a key, where they were asked.
+    pub fn without<'a>(&'a self, id: &'a KeyId) -> impl Iterator<Item = &'a str> {
+        let lacks = move |replica: &&Replica| replica.keys.iter().all(|(known, _)| known != id);
+        let without = self.replicas.iter().filter(lacks);
+        without.map(|replica| replica.id.as_str())
+    }
+
     fn key(&self, id: &KeyId) -> Option<&VerifyingKey> {
         self.set.as_ref().ok()?.get(id)
     }

@@ -431,8 +431,8 @@ pub enum SubscribeError {
 
 /// How long a request may wait unacked. The shortest ack timeout of a caller is 100 ms (spec: microbus-wire 1.4, 5.2).
 const LATE: Duration = Duration::from_millis(20);
-/// Requests handled between two looks at what arrived: about 400 µs of signatures.
-const BATCH: usize = 32;
+/// Requests handled between two looks at what arrived: less than a millisecond of signatures.
+const BATCH: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::str;
 
 use bytes::Bytes;
-
-use crate::text::Text;
 
 /// `Microbus-Op-Code`: see [`OpCode`].
 pub const OP_CODE: &str = "Microbus-Op-Code";
@@ -105,10 +104,30 @@ struct Field {
 /// Where a name or a value lies.
 #[derive(Clone, Copy)]
 struct Part {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     /// In the message, or else in the own buffer.
     in_message: bool,
+}
+
+impl Part {
+    /// Notes a place; no message reaches so far that it could not be noted (the broker's limit is 64 MiB).
+    fn new(start: usize, length: usize, in_message: bool) -> Self {
+        let place = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self {
+            start: place(start),
+            end: place(start.saturating_add(length)),
+            in_message,
+        }
+    }
+
+    fn length(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 impl Headers {
@@ -129,18 +148,6 @@ impl Headers {
     /// Returns the first value of a name; `None` if there is none or it is no UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         str::from_utf8(self.bytes(self.find(name)?.value)).ok()
-    }
-
-    /// Returns the first value of a name like [`Headers::get`], as a text of its own that shares the message's memory.
-    pub fn text(&self, name: &str) -> Option<Text> {
-        let value = self.find(name)?.value;
-        let bytes = if value.in_message {
-            self.message.get(value.start..value.end)?;
-            self.message.slice(value.start..value.end)
-        } else {
-            Bytes::copy_from_slice(self.bytes(value))
-        };
-        Text::new(bytes)
     }
 
     /// Replaces all values of a name by one. Control characters in the value become blanks, as with the peer.
@@ -220,8 +227,8 @@ impl Headers {
     }
 
     fn is_named(&self, field: &Field, name: &str) -> bool {
-        let length = field.name.end.saturating_sub(field.name.start);
-        length == name.len() && self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes())
+        field.name.length() == name.len()
+            && self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Names are ASCII, since they are tokens.
@@ -235,7 +242,7 @@ impl Headers {
         } else {
             &self.own
         };
-        buffer.get(part.start..part.end).unwrap_or_default()
+        buffer.get(part.range()).unwrap_or_default()
     }
 
     fn part(&mut self, bytes: Cow<'_, [u8]>) -> Part {
@@ -245,11 +252,7 @@ impl Headers {
                     .as_ptr()
                     .addr()
                     .wrapping_sub(self.message.as_ptr().addr());
-                Part {
-                    start,
-                    end: start.saturating_add(bytes.len()),
-                    in_message: true,
-                }
+                Part::new(start, bytes.len(), true)
             }
             Cow::Owned(bytes) => self.keep(&bytes),
         }
@@ -258,11 +261,7 @@ impl Headers {
     fn keep(&mut self, bytes: &[u8]) -> Part {
         let start = self.own.len();
         self.own.extend_from_slice(bytes);
-        Part {
-            start,
-            end: self.own.len(),
-            in_message: false,
-        }
+        Part::new(start, bytes.len(), false)
     }
 }
 

@@ -141,11 +141,8 @@ impl Letterhead {
         before.extend_from_slice(b"Connection: close\r\n");
         before.extend_from_slice(&self.sender);
         before.extend_from_slice(&self.locality);
-        put(&mut before, &[header::MESSAGE_ID, ": "]);
-        put(
-            &mut after,
-            &["\r\n", header::OP_CODE, ": ", OpCode::Ack.as_str(), "\r\n"],
-        );
+        put(&mut before, &[ID_NAME]);
+        put(&mut after, &[OP_CODE_NAME, OpCode::Ack.as_str(), "\r\n"]);
         after.extend_from_slice(&self.queue);
         if whole {
             put_no_length(&mut after, &[]);
@@ -158,35 +155,62 @@ impl Letterhead {
     ///
     /// A handler that sets headers of its own uses [`Response`].
     pub fn response(&self, head: &ResponseHead<'_>, body: &[u8]) -> Vec<u8> {
-        let letterhead = [&self.sender, &self.version, &self.locality, &self.queue];
-        let length: usize = letterhead.iter().map(|part| part.len()).sum();
-        let mut out = Vec::with_capacity(
-            body.len()
-                .saturating_add(length)
-                .saturating_add(OTHER_LINES),
-        );
-        put_status(&mut out, head.status);
-        let body = if allows_body(head.status) { body } else { &[] };
-        put_length(&mut out, body);
-        put_optional(&mut out, header::CONTENT_TYPE, head.content_type);
-        if !head.fragment.is_whole() {
-            put_value(&mut out, header::FRAGMENT, &head.fragment.to_string());
-        }
-        for part in [&self.sender, &self.version, &self.locality] {
-            out.extend_from_slice(part);
-        }
-        put_value(&mut out, header::MESSAGE_ID, head.message_id);
-        put(
-            &mut out,
-            &[header::OP_CODE, ": ", head.op_code.as_str(), "\r\n"],
-        );
-        out.extend_from_slice(&self.queue);
-        if allows_body(head.status) {
-            put_no_length(&mut out, body);
-        }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body);
-        out
+        let has_body = allows_body(head.status);
+        let body = if has_body { body } else { &[] };
+        let (mut code, mut length) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let odd = odd_status(head.status);
+        let (code, reason) = match &odd {
+            Some(odd) => (odd.as_str(), ["", ""]),
+            None => (code.format(head.status), [" ", status::reason(head.status)]),
+        };
+        let length = match body.len() {
+            0 => ["", "", ""],
+            bytes => ["Content-Length: ", length.format(bytes), "\r\n"],
+        };
+        let content_type = head.content_type.map(clean_value);
+        let content_type = match &content_type {
+            None => ["", "", ""],
+            Some(value) => ["Content-Type: ", value.trim_ascii(), "\r\n"],
+        };
+        let fragment = if head.fragment.is_whole() {
+            String::new()
+        } else {
+            format!("{}: {}\r\n", header::FRAGMENT, head.fragment)
+        };
+        let id = clean_value(head.message_id);
+        let no_length = if has_body && body.is_empty() {
+            NO_LENGTH
+        } else {
+            ""
+        };
+        // The whole message has its exact size: who sends it need not keep track of room behind it.
+        [
+            b"HTTP/1.1 ",
+            code.as_bytes(),
+            reason[0].as_bytes(),
+            reason[1].as_bytes(),
+            b"\r\n",
+            length[0].as_bytes(),
+            length[1].as_bytes(),
+            length[2].as_bytes(),
+            content_type[0].as_bytes(),
+            content_type[1].as_bytes(),
+            content_type[2].as_bytes(),
+            fragment.as_bytes(),
+            &self.sender,
+            &self.version,
+            &self.locality,
+            ID_NAME.as_bytes(),
+            id.trim_ascii().as_bytes(),
+            OP_CODE_NAME.as_bytes(),
+            head.op_code.as_str().as_bytes(),
+            b"\r\n",
+            &self.queue,
+            no_length.as_bytes(),
+            b"\r\n",
+            body,
+        ]
+        .concat()
     }
 }
 
@@ -205,8 +229,10 @@ pub struct ResponseHead<'a> {
     pub fragment: Fragment,
 }
 
-/// What the lines that are not of the letterhead take at most, mostly.
-const OTHER_LINES: usize = 192;
+const NO_LENGTH: &str = "Content-Length: 0\r\n";
+/// What stands before the identifier of the request, and what between that and the code.
+const ID_NAME: &str = "Microbus-Msg-Id: ";
+const OP_CODE_NAME: &str = "\r\nMicrobus-Op-Code: ";
 
 fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
@@ -219,21 +245,20 @@ fn put_number(out: &mut Vec<u8>, number: usize) {
 }
 
 fn put_status(out: &mut Vec<u8>, code: u16) {
-    match status::reason(code) {
-        "" => put(
-            out,
-            &[
-                "HTTP/1.1 ",
-                &format!("{code:03} status code {code}"),
-                "\r\n",
-            ],
-        ),
-        reason => {
+    match odd_status(code) {
+        Some(odd) => put(out, &["HTTP/1.1 ", &odd, "\r\n"]),
+        None => {
             out.extend_from_slice(b"HTTP/1.1 ");
             put_number(out, code.into());
-            put(out, &[" ", reason, "\r\n"]);
+            put(out, &[" ", status::reason(code), "\r\n"]);
         }
     }
+}
+
+/// Returns code and reason of a status that has no reason of its own.
+fn odd_status(code: u16) -> Option<String> {
+    let odd = status::reason(code).is_empty();
+    odd.then(|| format!("{code:03} status code {code}"))
 }
 
 /// The peer writes the length of a body first …
@@ -248,7 +273,7 @@ fn put_length(out: &mut Vec<u8>, body: &[u8]) {
 /// … but that of an empty body last.
 fn put_no_length(out: &mut Vec<u8>, body: &[u8]) {
     if body.is_empty() {
-        out.extend_from_slice(b"Content-Length: 0\r\n");
+        out.extend_from_slice(NO_LENGTH.as_bytes());
     }
 }
 

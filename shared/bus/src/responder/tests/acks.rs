@@ -90,7 +90,7 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
     let sent = sent(&mut bench).await;
     let of = |wanted: OpCode| sent.iter().filter(move |(code, _)| *code == wanted);
     assert_eq!(of(OpCode::Res).count(), count);
-    // A batch of 32 takes 32 ms: what is in the first one is in time, whatever waits longer is acked, once.
+    // A batch takes 64 ms: what is in the first one is in time, whatever waits longer is acked, once.
     let acked: Vec<_> = of(OpCode::Ack).map(|(_, id)| id.as_str()).collect();
     let waiting: Vec<_> = (BATCH..count).map(|number| number.to_string()).collect();
     assert_eq!(acked, waiting);
