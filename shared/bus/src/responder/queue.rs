@@ -9,16 +9,26 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 
 pub(super) struct Queue<T> {
-    lanes: Vec<VecDeque<T>>,
+    lanes: Vec<Lane<T>>,
     /// The lanes that are not empty, in the order in which they are served.
     turns: VecDeque<usize>,
     hasher: RandomState,
 }
 
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    /// How many of the oldest a visit is done with.
+    visited: usize,
+}
+
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
+        let lane = |_| Lane {
+            waiting: VecDeque::new(),
+            visited: 0,
+        };
         Self {
-            lanes: (0..LANES).map(|_| VecDeque::new()).collect(),
+            lanes: (0..LANES).map(lane).collect(),
             turns: VecDeque::with_capacity(LANES),
             hasher: RandomState::new(),
         }
@@ -29,10 +39,10 @@ impl<T> Queue<T> {
         let was_empty = self.turns.is_empty();
         let number = self.lane_of(caller);
         if let Some(lane) = self.lanes.get_mut(number) {
-            if lane.is_empty() {
+            if lane.waiting.is_empty() {
                 self.turns.push_back(number);
             }
-            lane.push_back(item);
+            lane.waiting.push_back(item);
         }
         was_empty
     }
@@ -41,8 +51,9 @@ impl<T> Queue<T> {
     pub(super) fn pop(&mut self) -> Option<T> {
         let number = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(number)?;
-        let item = lane.pop_front();
-        if !lane.is_empty() {
+        let item = lane.waiting.pop_front();
+        lane.visited = lane.visited.saturating_sub(1);
+        if !lane.waiting.is_empty() {
             self.turns.push_back(number);
         }
         item
@@ -52,29 +63,36 @@ impl<T> Queue<T> {
     /// the request is one that `may_go`.
     pub(super) fn make_room(&mut self, caller: &str, may_go: impl Fn(&T) -> bool) -> Option<T> {
         let own = self.lane_of(caller);
-        let own_length = self.lanes.get(own).map_or(0, VecDeque::len);
-        let (number, longest) = self
+        let own_length = self.lanes.get(own).map_or(0, |lane| lane.waiting.len());
+        let (number, lane) = self
             .lanes
             .iter_mut()
             .enumerate()
-            .max_by_key(|(_, lane)| lane.len())?;
+            .max_by_key(|(_, lane)| lane.waiting.len())?;
+        let longest = &mut lane.waiting;
         if longest.len() <= own_length.saturating_add(1) || !longest.back().is_some_and(may_go) {
             return None;
         }
         let item = longest.pop_back();
+        lane.visited = lane.visited.min(longest.len());
         if longest.is_empty() {
             self.turns.retain(|turn| *turn != number);
         }
         item
     }
 
-    /// Shows the waiting requests, those of each caller oldest first, until `visit` returns false for a caller's.
+    /// Shows the waiting requests that no visit is done with, those of each caller oldest first. `visit` tells whether it is
+    /// done with one; if not, that one and those behind it are shown again next time.
     pub(super) fn visit(&mut self, mut visit: impl FnMut(&mut T) -> bool) {
         for number in &self.turns {
-            for item in self.lanes.get_mut(*number).into_iter().flatten() {
+            let Some(lane) = self.lanes.get_mut(*number) else {
+                continue;
+            };
+            for item in lane.waiting.iter_mut().skip(lane.visited) {
                 if !visit(item) {
                     break;
                 }
+                lane.visited = lane.visited.saturating_add(1);
             }
         }
     }
@@ -142,17 +160,27 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_sees_each_caller_from_its_oldest_on() {
+    fn a_visit_sees_each_caller_from_its_oldest_on_and_each_request_until_it_is_done_with_it() {
         let (mut queue, flood, other) = queue();
         for number in 0..3 {
             queue.push(&flood, (0, number));
         }
         queue.push(&other, (1, 0));
-        let mut seen = Vec::new();
-        queue.visit(|item| {
-            seen.push(*item);
-            item.1 == 0
-        });
-        assert_eq!(seen, [(0, 0), (0, 1), (1, 0)]);
+        let visit = |queue: &mut Queue<(u8, u32)>, done_with| {
+            let mut seen = Vec::new();
+            queue.visit(|item| {
+                seen.push(*item);
+                item.1 <= done_with
+            });
+            seen
+        };
+        assert_eq!(visit(&mut queue, 0), [(0, 0), (0, 1), (1, 0)]);
+        assert_eq!(visit(&mut queue, 0), [(0, 1)]);
+        // What is served or displaced is not counted as visited any more.
+        assert_eq!([queue.pop(), queue.pop()], [Some((0, 0)), Some((1, 0))]);
+        assert_eq!(visit(&mut queue, 2), [(0, 1), (0, 2)]);
+        assert_eq!(queue.make_room(&other, |_| true), Some((0, 2)));
+        queue.push(&flood, (0, 3));
+        assert_eq!(visit(&mut queue, 3), [(0, 3)]);
     }
 }

@@ -90,7 +90,7 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
     let sent = sent(&mut bench).await;
     let of = |wanted: OpCode| sent.iter().filter(move |(code, _)| *code == wanted);
     assert_eq!(of(OpCode::Res).count(), count);
-    // A batch takes 64 ms: what is in the first one is in time, whatever waits longer is acked, once.
+    // A batch of 32 takes 32 ms: what is in the first one is in time, whatever waits longer is acked, once.
     let acked: Vec<_> = of(OpCode::Ack).map(|(_, id)| id.as_str()).collect();
     let waiting: Vec<_> = (BATCH..count).map(|number| number.to_string()).collect();
     assert_eq!(acked, waiting);
@@ -100,6 +100,23 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
         Some(BATCH),
         "acks go out between batches, not at the end"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_that_is_owed_comes_with_the_answer_or_when_the_batch_before_ends() {
+    let mut bench = Setup::default().start().await.mint(|_| ok("{}")).await;
+    let count = BATCH + 5;
+    for number in 0..count {
+        bench.send(MINT, request_number(number)).await;
+    }
+    let sent = sent(&mut bench).await;
+    let message = |code, number: usize| (code, number.to_string());
+    let first =
+        (0..BATCH).flat_map(|number| [OpCode::Ack, OpCode::Res].map(|code| message(code, number)));
+    let acks = (BATCH..count).map(|number| message(OpCode::Ack, number));
+    let answers = (BATCH..count).map(|number| message(OpCode::Res, number));
+    let expected: Vec<_> = first.chain(acks).chain(answers).collect();
+    assert_eq!(sent, expected);
 }
 
 #[tokio::test(start_paused = true)]
