@@ -38,7 +38,7 @@ use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{RequestSubject, SubjectError, subscription_subject};
 use partial::Partial;
-use pending::{Endpoint, Pending, panicked, too_late};
+use pending::{Endpoint, Pending, Refusals, panicked, too_late};
 use queue::Queue;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,6 +74,7 @@ pub(crate) struct Responder {
     without_ack: Arc<AtomicBool>,
     in_flight: InFlight,
     overload_refusals: AtomicU64,
+    refusals: Mutex<Refusals>,
     subscribed: Mutex<Vec<Subscribed>>,
     observation: Observation,
 }
@@ -115,6 +116,7 @@ impl Responder {
             without_ack,
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
+            refusals: Mutex::default(),
             subscribed: Mutex::new(Vec::new()),
             observation,
         });
@@ -392,14 +394,6 @@ impl Responder {
         let only_if_late = pending.endpoint.route.acknowledge == Acknowledge::IfLate
             && self.without_ack.load(Ordering::Relaxed);
         !pending.acked && !only_if_late
-    }
-
-    /// Answers without handling.
-    async fn refuse(&self, mut pending: Pending, failure: Failure) {
-        if self.owes_ack(&pending) && self.ack(&mut pending, Fragment::WHOLE).await.is_err() {
-            return;
-        }
-        self.answer(pending, Err(failure)).await;
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Pending>> {

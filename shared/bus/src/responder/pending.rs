@@ -156,6 +156,33 @@ impl Responder {
 
     /// Sends the answer, in fragments where it must be.
     pub(super) async fn answer(&self, pending: Pending, answer: Answer) {
+        if let Err(failure) = &answer {
+            log(&pending.request, failure, None);
+        }
+        self.send(pending, answer).await;
+    }
+
+    /// Answers what is not handled. A flood of those does not become a flood of lines: making one takes as long as a
+    /// signature.
+    pub(super) async fn refuse(&self, mut pending: Pending, failure: Failure) {
+        let due = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals.take(self.clock.now())
+        };
+        if let Some(unlogged) = due {
+            log(
+                &pending.request,
+                &failure,
+                (unlogged > 0).then_some(unlogged),
+            );
+        }
+        if self.owes_ack(&pending) && self.ack(&mut pending, Fragment::WHOLE).await.is_err() {
+            return;
+        }
+        self.send(pending, Err(failure)).await;
+    }
+
+    async fn send(&self, pending: Pending, answer: Answer) {
         let (op_code, reply, error) = match answer {
             Ok(reply) => (OpCode::Res, reply, None),
             Err(failure) => {
@@ -198,16 +225,6 @@ impl Responder {
     }
 
     fn error_reply(&self, request: &Incoming, failure: &Failure) -> Reply {
-        request.log_scope().in_scope(|| {
-            tracing::error!(
-                error = %failure,
-                path = %request.path(),
-                depth = request.call_depth(),
-                code = failure.status.code(),
-                trace = request.trace_id().unwrap_or(NO_TRACE),
-                "Handling request"
-            );
-        });
         let mut error = TracedError::new(failure.status, failure.text(self.settings.reveal));
         let traced = request.traced();
         error.trace = traced.map(|traced| traced.context.trace.as_str().to_owned());
@@ -220,6 +237,43 @@ impl Responder {
             status: failure.status.code(),
             ..Reply::json(error.encode(layout))
         }
+    }
+}
+
+/// Says in the log why a request failed, and how many more were refused since the last such line.
+fn log(request: &Incoming, failure: &Failure, unlogged: Option<u64>) {
+    request.log_scope().in_scope(|| {
+        tracing::error!(
+            error = %failure,
+            path = %request.path(),
+            depth = request.call_depth(),
+            code = failure.status.code(),
+            trace = request.trace_id().unwrap_or(NO_TRACE),
+            unlogged,
+            "Handling request"
+        );
+    });
+}
+
+/// When a refusal was last told to the log.
+#[derive(Default)]
+pub(super) struct Refusals {
+    last: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Refusals {
+    /// Takes note of a refusal at `now`. Returns how many were not told before it if this one is to be.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let told = self
+            .last
+            .is_some_and(|last| now.saturating_duration_since(last) < LINE_INTERVAL);
+        if told {
+            self.unlogged = self.unlogged.saturating_add(1);
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -268,3 +322,21 @@ fn with_headers(payload: Vec<u8>, headers: &[(&'static str, &'static str)]) -> B
 }
 
 const NO_TRACE: &str = "00000000000000000000000000000000";
+/// Between two lines about requests that were refused unhandled.
+const LINE_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock as _, SystemClock};
+
+    #[test]
+    fn of_many_refusals_one_is_told_from_time_to_time_with_the_number_of_the_others() {
+        let (mut refusals, now) = (Refusals::default(), SystemClock.now());
+        let told: Vec<_> = [0, 0, 99, 100, 101, 200]
+            .map(|milliseconds| refusals.take(now + Duration::from_millis(milliseconds)))
+            .into_iter()
+            .collect();
+        assert_eq!(told, [Some(0), None, None, Some(2), None, Some(1)]);
+    }
+}
