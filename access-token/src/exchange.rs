@@ -79,7 +79,7 @@ impl Exchange {
     pub(crate) async fn meet_replicas(self: &Arc<Self>, others: Others) -> bool {
         let (answered, mut first) = watch::channel(false);
         let patience = self.connector.round_trip();
-        for _ in 0..questions(others) {
+        for _ in 0..others.questions() {
             let (exchange, answered) = (Arc::clone(self), answered.clone());
             let asking = tokio::spawn(async move { exchange.ask_telling(&answered).await });
             let first = first.wait_for(|answered| *answered);
@@ -219,32 +219,22 @@ impl Exchange {
             match step {
                 Step::Tell => {
                     self.ask().await;
-                    if self.issuer.introducing().as_ref() != Some(kid) {
-                        // The next key was made meanwhile: what came of this one is not said of that.
-                        return;
-                    }
-                    self.issuer.told(self.clock.now());
+                    self.issuer.told(kid, self.clock.now());
                 }
                 Step::Wait(until) => tokio::time::sleep_until(until.into()).await,
                 Step::ShowAll => {
                     self.issuer.showing(self.warming.spread(), now);
                     let first = self.warming.show_all(&|| self.token()).await;
-                    if self.issuer.introducing().as_ref() != Some(kid) {
-                        return;
-                    }
                     let (cold, complete) = (first.cold.clone(), first.is_complete());
                     shown = Some(first);
-                    self.issuer.shown(cold, complete, self.clock.now());
+                    self.issuer.shown(kid, cold, complete, self.clock.now());
                 }
                 Step::ShowAgain(cold) => {
                     self.issuer.showing(Duration::ZERO, now);
                     let again = self.warming.show(cold, &|| self.token()).await;
-                    if self.issuer.introducing().as_ref() != Some(kid) {
-                        return;
-                    }
                     let (cold, complete) = (again.cold.clone(), again.silent == 0);
                     shown = shown.map(|shown| shown.with(again));
-                    self.issuer.shown(cold, complete, self.clock.now());
+                    self.issuer.shown(kid, cold, complete, self.clock.now());
                 }
                 Step::Done => {
                     if let Some(shown) = shown {
@@ -273,16 +263,6 @@ impl Exchange {
     /// Makes a harmless token of the key to show.
     fn token(&self) -> Option<CompactJwt> {
         self.minting.sign_own(&self.issuer.warm_up()?)
-    }
-}
-
-/// Returns how often replicas are asked to show themselves before they are taken for absent.
-pub(crate) fn questions(others: Others) -> usize {
-    match others {
-        Others::Nobody => 0,
-        Others::Unknown => 2,
-        // Somebody who is slow, or a wiretap.
-        Others::Somebody => 5,
     }
 }
 

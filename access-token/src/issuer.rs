@@ -239,9 +239,9 @@ impl Issuer {
         (member.next_step(now), member.missing())
     }
 
-    /// Says that all replicas were told, and those that answered were heard.
-    pub(crate) fn told(&self, now: Instant) {
-        self.change(|member| member.told(now));
+    /// Says that all replicas were told of a key, and those that answered were heard.
+    pub(crate) fn told(&self, kid: &KeyId, now: Instant) {
+        self.change(|member| member.told(kid, now));
     }
 
     /// Says that the key is being shown to verifiers, for so long beyond the time of one fetch.
@@ -250,8 +250,8 @@ impl Issuer {
     }
 
     /// Says what came of it: who does not know the key, and whether everybody answered.
-    pub(crate) fn shown(&self, cold: Vec<Verifier>, complete: bool, now: Instant) {
-        self.change(|member| member.shown(cold, complete, now));
+    pub(crate) fn shown(&self, kid: &KeyId, cold: Vec<Verifier>, complete: bool, now: Instant) {
+        self.change(|member| member.shown(kid, cold, complete, now));
     }
 
     /// Returns a token that shows a key to verifiers before, or while, it signs: of the waiting key if there is one.

@@ -189,9 +189,10 @@ impl Member {
         }
     }
 
-    /// Says that the replicas were told, and those that answered were heard.
-    pub(crate) fn told(&mut self, now: Instant) -> Vec<Change> {
-        if let Some(introduction) = &mut self.introduction
+    /// Says that the replicas were told of a key, and those that answered were heard. That is nothing to a key which was made
+    /// meanwhile.
+    pub(crate) fn told(&mut self, kid: &KeyId, now: Instant) -> Vec<Change> {
+        if let Some(introduction) = introduction_of(&mut self.introduction, kid)
             && let Stage::Telling(times) = introduction.stage
         {
             let missing = self.replicas.without(&introduction.kid).next().is_some();
@@ -213,14 +214,16 @@ impl Member {
         self.showing_until = Some(now + SPACING + beyond);
     }
 
-    /// Says what came of showing the key: who does not know it, and whether everybody answered.
+    /// Says what came of showing a key: who does not know it, and whether everybody answered. That is nothing to a key which
+    /// was made meanwhile.
     pub(crate) fn shown(
         &mut self,
+        kid: &KeyId,
         cold: Vec<Verifier>,
         complete: bool,
         now: Instant,
     ) -> Vec<Change> {
-        if let Some(introduction) = &mut self.introduction {
+        if let Some(introduction) = introduction_of(&mut self.introduction, kid) {
             let retries = match introduction.stage {
                 Stage::Showing => {
                     introduction.complete = complete;
@@ -283,6 +286,14 @@ impl Member {
             Vec::new()
         }
     }
+}
+
+/// Returns the introduction that goes on if it is that of `kid`.
+fn introduction_of<'a>(
+    current: &'a mut Option<Introduction>,
+    kid: &KeyId,
+) -> Option<&'a mut Introduction> {
+    current.as_mut().filter(|one| one.kid == *kid)
 }
 
 /// A verifier fetches keys at most once a second.

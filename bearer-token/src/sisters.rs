@@ -1,8 +1,8 @@
 //! Looks for sister replicas on the bus, asks each for its keys, and introduces a new key before it signs.
 //!
 //! A sister is whoever answers a ping to our own host, which every replica hears; it is asked through its own slot. Asked by
-//! a sister for its own keys, a replica of ours leaves out what it has from others, and says which key signs; a Go replica has nothing from others.
-//! Source: design: keys, "Bearer". What is decided of it is pure: [`Sisters`](crate::union::Sisters), `Keys`.
+//! a sister for its own keys, a replica of ours leaves out what it has from others, and says which key signs; a Go replica has
+//! nothing from others. Source: design: keys, "Bearer". What is decided of it is pure: [`Sisters`](crate::union::Sisters), `Keys`.
 
 use crate::issuer::Issuer;
 use crate::union::Report;
@@ -78,7 +78,7 @@ impl Company {
     /// to overlook where the broker says that nobody else is there (`microbus_bus::Claim`): whoever starts meanwhile is told
     /// that somebody is, and looks for us.
     pub(crate) async fn meet_sisters(&self, others: Others) {
-        for _ in 0..looks(others) {
+        for _ in 0..others.questions() {
             if self.look().await {
                 return;
             }
@@ -245,16 +245,6 @@ impl Company {
     /// Makes a harmless token of the key to show.
     fn token(&self) -> Option<CompactJwt> {
         self.minting.sign_own(&self.issuer.warm_up()?)
-    }
-}
-
-/// Returns how often sisters are looked for before they are taken for absent.
-fn looks(others: Others) -> usize {
-    match others {
-        Others::Nobody => 0,
-        Others::Unknown => 2,
-        // Somebody who is slow, or a wiretap.
-        Others::Somebody => 5,
     }
 }
 

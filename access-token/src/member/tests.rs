@@ -102,10 +102,30 @@ fn where_keys_are_not_to_be_shown_they_sign_after_their_delay() {
     member.activate_first(now);
     member.prepare(key(2), now).unwrap();
     assert_eq!(member.next_step(now), Step::Tell);
-    assert_eq!(member.told(now), []);
+    assert_eq!(member.told(key(2).id(), now), []);
     assert_eq!(member.next_step(now), Step::Done);
     assert_eq!(
         member.advance(now + Duration::from_secs(10)).changes.len(),
         2
     );
+}
+
+#[test]
+fn what_came_of_showing_one_key_is_not_said_of_the_next() {
+    let now = world::start();
+    let policy = RotationPolicy::access(Duration::from_secs(7200));
+    let mut member = Member::new("id-own".to_owned(), policy, true);
+    let key = |seed| SigningKey::from_seed(&microbus_token::Secret::new(vec![seed; 32])).unwrap();
+    member.prepare(key(1), now).unwrap();
+    member.activate_first(now);
+    assert_eq!(member.next_step(now), Step::ShowAll);
+    member.prepare(key(2), now).unwrap();
+    // The first one is still being told and shown when the next one is made.
+    assert_eq!(member.told(key(1).id(), now), []);
+    assert_eq!(member.shown(key(1).id(), Vec::new(), true, now), []);
+    assert_eq!(member.next_step(now), Step::Tell);
+    member.told(key(2).id(), now);
+    assert_eq!(member.next_step(now), Step::ShowAll);
+    let changes = member.shown(key(2).id(), Vec::new(), true, now);
+    assert!(changes.contains(&Change::Activated(key(2).id().clone())));
 }

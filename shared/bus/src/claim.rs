@@ -36,6 +36,19 @@ pub enum Others {
     Unknown,
 }
 
+impl Others {
+    /// Returns how often others are asked over the bus before they are taken for absent.
+    #[must_use]
+    pub fn questions(self) -> usize {
+        match self {
+            Self::Nobody => 0,
+            Self::Unknown => 2,
+            // Somebody who is slow, or a wiretap.
+            Self::Somebody => 5,
+        }
+    }
+}
+
 /// Where an instance is heard, and what to say there.
 pub(crate) struct Place {
     /// What instances subscribe.

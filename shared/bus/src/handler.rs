@@ -67,7 +67,7 @@ pub enum Urgency {
 /// When callers are told that they were heard, before they are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
-    /// At once, as the framework does.
+    /// In any case and before the answer, as the framework does: when its turn comes or the batch before it ends.
     AtOnce,
     /// Only if the answer will be late, where [`Connector::answer_without_ack`](crate::Connector::answer_without_ack) says
     /// so: a caller takes the first answer as final, acked or not (spec: microbus-wire 5.2, 5.4). For endpoints that answer

@@ -240,7 +240,7 @@ impl Responder {
             .await;
     }
 
-    /// Hears what has arrived until `now`. What the connection delivers meanwhile, because an ack waits for room, counts as
+    /// Hears what has arrived until `now`. What the connection delivers meanwhile, because what is sent waits for room, counts as
     /// older than it is, never as younger.
     async fn hear_waiting(
         self: &Arc<Self>,

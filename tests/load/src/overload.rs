@@ -10,7 +10,7 @@ use crate::sample::{Sample, median};
 use crate::workload::Workload;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What one target did when it was offered a multiple of its best rate.
 #[derive(Debug, Serialize)]
@@ -157,7 +157,7 @@ impl Generator {
 #[derive(Default)]
 struct Flood {
     /// When each was sent; none once it is answered.
-    sent: Vec<Option<std::time::Instant>>,
+    sent: Vec<Option<Instant>>,
     unanswered: u64,
     window: Window,
 }
@@ -173,7 +173,7 @@ impl Flood {
         }
     }
 
-    fn take(&mut self, id: MessageId, status: u16, arrived: std::time::Instant) {
+    fn take(&mut self, id: MessageId, status: u16, arrived: Instant) {
         let number =
             (usize::from(id.caller) << SEQUENCE_BITS) | usize::try_from(id.sequence).unwrap_or(0);
         let Some(sent) = self.sent.get_mut(number).and_then(Option::take) else {

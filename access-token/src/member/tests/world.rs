@@ -3,7 +3,6 @@
 //! Nothing happens but by its queue of events, in the order of their times, and every choice is drawn from one seed: a seed
 //! is a schedule that can be repeated.
 
-use crate::exchange::questions;
 use crate::member::{Member, Step};
 use crate::word::Word;
 use microbus_bus::Others;
@@ -103,8 +102,11 @@ pub(super) enum State {
 
 /// What a replica waits for.
 enum Busy {
-    Telling,
+    Telling {
+        kid: KeyId,
+    },
     Showing {
+        kid: KeyId,
         silent: HashSet<usize>,
         cold: Vec<usize>,
     },
@@ -413,9 +415,12 @@ impl World {
             Event::Pong { by, at, kid } => {
                 let knows = self.verifiers[at].known.contains(&kid);
                 let replica = &mut self.replicas[by];
-                let is_shown = replica.member.introducing() == Some(&kid);
-                if let Some(Busy::Showing { silent, cold }) = &mut replica.busy
-                    && is_shown
+                if let Some(Busy::Showing {
+                    kid: shown,
+                    silent,
+                    cold,
+                }) = &mut replica.busy
+                    && *shown == kid
                     && silent.remove(&at)
                     && !knows
                 {
@@ -511,7 +516,7 @@ impl World {
         replica.told = others;
         replica.state = State::Starting {
             met: false,
-            questions: questions(others).saturating_sub(1),
+            questions: others.questions().saturating_sub(1),
         };
         self.tell(number);
         let patience = match others {
@@ -546,14 +551,14 @@ impl World {
         } else if replica.state == State::Serving {
             let changes = match replica.busy.take() {
                 None => Vec::new(),
-                Some(Busy::Telling) => replica.member.told(now),
-                Some(Busy::Showing { silent, cold }) => {
+                Some(Busy::Telling { kid }) => replica.member.told(&kid, now),
+                Some(Busy::Showing { kid, silent, cold }) => {
                     let named = |number: usize| Named {
                         host: "verifier".to_owned(),
                         instance: number.to_string(),
                     };
                     let cold = cold.into_iter().map(named).collect();
-                    replica.member.shown(cold, silent.is_empty(), now)
+                    replica.member.shown(&kid, cold, silent.is_empty(), now)
                 }
             };
             self.note(number, changes);
@@ -587,7 +592,8 @@ impl World {
             Step::Done => {}
             Step::Wait(until) => self.wake(number, until),
             Step::Tell => {
-                replica.busy = Some(Busy::Telling);
+                let kid = replica.introduced_key();
+                replica.busy = Some(Busy::Telling { kid });
                 self.tell(number);
                 self.after(ROUND_TRIP, Event::Ready(number));
             }
@@ -619,6 +625,7 @@ impl World {
         let replica = &mut self.replicas[number];
         replica.member.showing(Duration::ZERO, self.now);
         replica.busy = Some(Busy::Showing {
+            kid: replica.introduced_key(),
             silent: to.iter().copied().collect(),
             cold: Vec::new(),
         });
@@ -834,6 +841,10 @@ impl Replica {
     pub(super) fn keys(&self) -> Vec<KeyId> {
         let union = self.member.union();
         union.iter().map(|jwk| jwk.id().clone()).collect()
+    }
+
+    fn introduced_key(&self) -> KeyId {
+        self.member.introducing().unwrap().clone()
     }
 
     fn shown_key(&self) -> KeyId {
