@@ -1,6 +1,6 @@
 //! More comes at once than can be answered at once: nothing is lost, and other callers are served in between.
 
-use e2e::{Bus, Caller, PATIENCE, Product};
+use e2e::{Bus, Caller, Configurator, Issuer, PATIENCE, Product};
 use futures_util::future::join_all;
 use std::collections::HashMap;
 
@@ -10,15 +10,36 @@ const FLOOD: usize = 16_000;
 /// Requests are written as fast as so many tasks can.
 const WRITERS: usize = 16;
 
+/// An issuer that serves, and two who ask it.
+struct Scene {
+    bus: Bus,
+    issuer: Issuer,
+    flooder: Caller,
+    other: Caller,
+    _configurator: Configurator,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let bus = Bus::start().await;
+        let configurator = bus.configurator().await;
+        let issuer = bus.issuer(Product::ACCESS_TOKEN).start();
+        issuer.until_logged("Serving").await;
+        Self {
+            flooder: bus.caller("raw.tester", "id-flooder000").await,
+            other: bus.caller("tester.client", "id-tester0000").await,
+            bus,
+            issuer,
+            _configurator: configurator,
+        }
+    }
+}
+
 #[tokio::test]
 async fn each_request_of_a_flood_is_answered_once_and_another_caller_gets_its_token_meanwhile() {
-    let bus = Bus::start().await;
-    let _configurator = bus.configurator().await;
-    let issuer = bus.issuer(Product::ACCESS_TOKEN).start();
-    issuer.until_logged("Serving").await;
-    let flooder = bus.caller("raw.tester", "id-flooder000").await;
-    let other = bus.caller("tester.client", "id-tester0000").await;
-    let writing = join_all((0..WRITERS).map(|_| write(&flooder, FLOOD / WRITERS)));
+    let scene = Scene::set().await;
+    let Scene { flooder, other, .. } = &scene;
+    let writing = join_all((0..WRITERS).map(|_| write(flooder, FLOOD / WRITERS)));
     let reading = async {
         let mut statuses = HashMap::<String, Vec<u16>>::new();
         let mut answered = 0;
@@ -44,7 +65,7 @@ async fn each_request_of_a_flood_is_answered_once_and_another_caller_gets_its_to
 
     let minted = statuses.values().filter(|found| **found == [200]).count();
     assert_eq!((statuses.len(), minted), (FLOOD, FLOOD), "once each");
-    assert!(!issuer.log().text().contains("Dropped a message"));
+    assert!(!scene.issuer.log().text().contains("Dropped a message"));
 }
 
 /// Requests of the flood that wait, and of the caller that comes after it.
@@ -53,21 +74,17 @@ const LATECOMERS: usize = 20;
 
 #[tokio::test]
 async fn a_caller_that_comes_after_a_flood_is_served_before_it_is_worked_off() {
-    let bus = Bus::start().await;
-    let _configurator = bus.configurator().await;
-    let issuer = bus.issuer(Product::ACCESS_TOKEN).start();
-    issuer.until_logged("Serving").await;
-    let flooder = bus.caller("raw.tester", "id-flooder000").await;
-    let other = bus.caller("tester.client", "id-tester0000").await;
-    let mut tap = bus.tap().await;
+    let scene = Scene::set().await;
+    let Scene { flooder, other, .. } = &scene;
+    let mut tap = scene.bus.tap().await;
     // Everything is there before any of it is served: how fast it was written does not matter.
-    issuer.pause();
-    write(&flooder, WAITING).await;
+    scene.issuer.pause();
+    write(flooder, WAITING).await;
     for _ in 0..WAITING {
         assert!(tap.next(PATIENCE).await.unwrap().subject.ends_with(".mint"));
     }
-    write(&other, LATECOMERS).await;
-    issuer.resume();
+    write(other, LATECOMERS).await;
+    scene.issuer.resume();
 
     let mut served = Vec::new();
     while served.len() < WAITING + LATECOMERS {

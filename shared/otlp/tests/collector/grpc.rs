@@ -1,10 +1,9 @@
 //! A collector that speaks gRPC over HTTP/2.
 
-use crate::{PATIENCE, names, outcome, span, start, until};
+use crate::{PATIENCE, listen, names, outcome, span, start, until};
 use microbus_otlp::Spans;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 
 /// Path and message of a call.
 type Call = (String, Vec<u8>);
@@ -12,23 +11,8 @@ type Call = (String, Vec<u8>);
 /// Serves gRPC as a collector does, and tells of each call.
 fn collector(status: &'static str) -> (String, Receiver<Call>) {
     let (called, calls) = channel();
-    let (told, address) = channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap().to_string())
-                .unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                serve(stream, status, &called).await;
-            }
-        });
-    });
-    (address.recv_timeout(PATIENCE).unwrap(), calls)
+    let address = listen(async move |stream| serve(stream, status, &called).await);
+    (address.to_string(), calls)
 }
 
 /// Answers the calls of one connection until it ends.

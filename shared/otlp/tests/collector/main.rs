@@ -19,7 +19,10 @@ use microbus_wire::{SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use tokio::net::{TcpListener, TcpStream};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,6 +51,26 @@ fn start(variables: &[(&str, &str)], spans: Spans) -> Exporter {
         metric_interval: Duration::from_secs(3600),
     };
     Exporter::start(&settings, parts).unwrap()
+}
+
+/// Has `serve` serve each connection to a port of its own, one after the other, on a thread of its own.
+fn listen(serve: impl AsyncFn(TcpStream) + Send + 'static) -> SocketAddr {
+    let (told, address) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(listener.local_addr().unwrap()).unwrap();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                serve(stream).await;
+            }
+        });
+    });
+    address.recv_timeout(PATIENCE).unwrap()
 }
 
 fn span(trace: u8, name: &'static str) -> Span {

@@ -1,6 +1,6 @@
 //! Collectors that speak TLS: whom an exporter believes, and who it says that it is.
 
-use crate::{PATIENCE, grpc, names, outcome, span, start, until};
+use crate::{PATIENCE, grpc, listen, names, outcome, span, start, until};
 use microbus_otlp::{Exporter, Spans};
 use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 /// Endpoint of traces at a collector on this machine, by protocol.
@@ -66,22 +66,8 @@ fn collector(
     let acceptor = TlsAcceptor::from(Arc::new(config));
 
     let (heard, hearing) = channel();
-    let (told, port) = channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            told.send(listener.local_addr().unwrap().port()).unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                serve(stream, acceptor.clone(), &heard).await;
-            }
-        });
-    });
-    (port.recv_timeout(PATIENCE).unwrap(), hearing)
+    let address = listen(async move |stream| serve(stream, acceptor.clone(), &heard).await);
+    (address.port(), hearing)
 }
 
 /// Serves one connection; a client that does not believe us, or whom we do not believe, gets nothing.
