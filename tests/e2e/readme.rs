@@ -90,6 +90,7 @@ fn every_figure_of_the_page_on_rotation_is_that_of_the_code() {
     let member = include_str!("../../access-token/src/member.rs");
     let replicas = include_str!("../../access-token/src/replicas.rs");
     let exchange = include_str!("../../access-token/src/exchange.rs");
+    let claim = include_str!("../../shared/bus/src/claim.rs");
     let warming = include_str!("../../shared/service/src/warming.rs");
     let health = include_str!("../../shared/service/src/health.rs");
     let ring = include_str!("../../shared/token/src/ring.rs");
@@ -130,8 +131,8 @@ fn every_figure_of_the_page_on_rotation_is_that_of_the_code() {
             "LONGEST_EXPECTATION: Duration = Duration::from_millis(60)",
             exchange,
         ),
-        ("up to five times", "Others::Somebody => 5", exchange),
-        ("hears nobody twice", "Others::Unknown => 2", exchange),
+        ("up to five times", "Self::Somebody => 5", claim),
+        ("hears nobody twice", "Self::Unknown => 2", claim),
         (
             "10 s after it was published",
             "ACTIVATION_DELAY: Duration = Duration::from_secs(10)",
