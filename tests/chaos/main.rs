@@ -20,7 +20,7 @@ mod fleet;
 mod load;
 mod stand_in;
 
-use e2e::{Bus, Issuer, Product, Verifier};
+use e2e::{Bus, Issuer, Product, Verifier, build_folder};
 use fleet::{STARTS, flood, medians, restart_broker, rotate, start, stop, until_warm};
 use load::{Load, Round};
 use stand_in::StandIn;
@@ -125,6 +125,10 @@ pub(crate) use round;
 #[tokio::main]
 async fn main() {
     let options = Options::of_command_line();
+    // A build in the middle of a round holds up all that goes on in this task.
+    for product in [Product::ACCESS_TOKEN, Product::BEARER_TOKEN] {
+        build_folder::binary(product.package, product.binary);
+    }
     if options.wants("JWKS") {
         Box::pin(jwks_latency()).await;
     }
