@@ -227,8 +227,12 @@ impl Headers {
     }
 
     fn is_named(&self, field: &Field, name: &str) -> bool {
-        field.name.length() == name.len()
-            && self.bytes(field.name).eq_ignore_ascii_case(name.as_bytes())
+        if field.name.length() != name.len() {
+            return false;
+        }
+        // Whoever asks mostly writes it as it is stored.
+        let (stored, name) = (self.bytes(field.name), name.as_bytes());
+        stored == name || stored.eq_ignore_ascii_case(name)
     }
 
     /// Names are ASCII, since they are tokens.

@@ -21,6 +21,7 @@ pub use reply::{ReplySubject, reply_subject, reply_subscription};
 
 use crate::host::{escape_host, unescape_host};
 use crate::id::InstanceId;
+use crate::text::split_at_byte;
 
 /// The longest subject that we publish to, in bytes.
 ///
@@ -238,8 +239,14 @@ pub struct RequestSubject<'a> {
 impl<'a> RequestSubject<'a> {
     /// Splits a subject. Only the first six segments are read.
     pub fn parse(subject: &'a str) -> Self {
-        let mut segments = subject.split('.');
-        let mut next = || segments.next().unwrap_or_default();
+        let mut rest = subject;
+        let mut next = || match split_at_byte(rest, b'.') {
+            Some((segment, others)) => {
+                rest = others;
+                segment
+            }
+            None => std::mem::take(&mut rest),
+        };
         Self {
             plane: next(),
             trust: next(),

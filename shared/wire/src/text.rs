@@ -1,10 +1,17 @@
-//! Text that shares the memory of the message it came in.
+//! Text that shares the memory of the message it came in, and taking text apart.
 
 use std::fmt;
 use std::ops::Deref;
 use std::str;
 
 use bytes::Bytes;
+use memchr::memchr;
+
+/// Splits at the first occurrence of an ASCII byte, which is in neither part.
+pub(crate) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
+}
 
 /// Bytes that are UTF-8. Cloning counts a reference.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{FrameError, Request, Response};
 use crate::header::{self, Headers};
 use crate::percent;
 use crate::subject::Method;
-use crate::text::Text;
+use crate::text::{Text, split_at_byte};
 
 pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
     let mut lines = Lines { rest: payload };
@@ -104,12 +104,6 @@ impl<'a> Target<'a> {
 /// Returns the query of a target, without the question mark; empty if there is none.
 pub(super) fn target_query(target: &str) -> &str {
     split_at_byte(target, b'?').map_or("", |(_, query)| query)
-}
-
-/// Splits at the first occurrence of an ASCII byte, which is in neither part.
-fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = memchr(byte, text.as_bytes())?;
-    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
 }
 
 /// What says how long the body is.
