@@ -9,7 +9,7 @@ use crate::in_flight::Limits;
 use crate::observer::{Observation, Observer};
 use crate::outgoing::{Outgoing, RequestError};
 use crate::requester::{Answers, Requester};
-use crate::responder::{Responder, ResponderSettings, SubscribeError};
+use crate::responder::{Responder, ResponderSettings, SubscribeError, relief_from};
 use microbus_wire::budget::{IN_PROCESS_ROUND_TRIP, network_round_trip};
 use microbus_wire::call::CallError;
 use microbus_wire::fragment::{FragmentSizeError, fragment_size};
@@ -122,6 +122,7 @@ impl Connector {
             fragment_size,
             reveal: manner.failures == Failures::Revealed,
             limits: Limits::DEFAULT,
+            relief_from: relief_from(),
         };
         let responder = Responder::start(
             connection.clone(),

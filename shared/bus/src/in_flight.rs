@@ -35,7 +35,8 @@ struct Load {
 }
 
 impl Limits {
-    /// Beyond this a caller had better ask another replica: half a second of signatures, and memory for large requests.
+    /// Beyond this a caller had better ask another replica, even in a burst: half a second of signatures, and memory for
+    /// large requests.
     pub(crate) const DEFAULT: Self = Self {
         requests: 32_768,
         bytes: 64 << 20,

@@ -7,7 +7,7 @@
 //! fills up while we sign. The acks and answers of a batch leave in one write. (Making way after each one costs a write
 //! each: measured, half of the rate. A batch as long as what usually waits leaves callers nothing to do meanwhile: measured,
 //! a tenth of the rate.) What is slow is spawned. What is queued or spawned is in flight until it is answered, and that is
-//! bounded.
+//! bounded; where much waits, a second thread handles too (see `relief`), and a queue that stays long is cut (see `queue`).
 //!
 //! A request is acked when its turn comes or when the batch before it ends, whichever is first: within a millisecond, where
 //! the shortest ack timeout is 100 ms. (An ack as soon as it is heard would be a write of its own: measured, a twentieth of
@@ -21,10 +21,11 @@ mod callers;
 mod partial;
 mod pending;
 mod queue;
+mod refusal;
+mod relief;
 
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionClosed, Message, Subscription};
-use crate::failure::Failure;
 use crate::handler::{Acknowledge, Handling, Route, Scope};
 use crate::identity::Identity;
 use crate::in_flight::{InFlight, Limits};
@@ -35,11 +36,13 @@ use futures_util::FutureExt as _;
 use microbus_wire::fragment::Fragment;
 use microbus_wire::frame::{FrameError, Request};
 use microbus_wire::header;
-use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::{RequestSubject, SubjectError, subscription_subject};
 use partial::Partial;
-use pending::{Endpoint, Pending, Refusals, panicked, too_late};
+use pending::{Endpoint, Pending, panicked};
 use queue::Queue;
+use refusal::{Refusal, Refusals};
+use relief::Relief;
+pub(crate) use relief::relief_from;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -58,6 +61,8 @@ pub(crate) struct ResponderSettings {
     /// Whether answers show details of failures, indented for people.
     pub(crate) reveal: bool,
     pub(crate) limits: Limits,
+    /// How many requests wait when another thread begins to help.
+    pub(crate) relief_from: usize,
 }
 
 pub(crate) struct Responder {
@@ -74,7 +79,8 @@ pub(crate) struct Responder {
     without_ack: Arc<AtomicBool>,
     in_flight: InFlight,
     overload_refusals: AtomicU64,
-    refusals: Mutex<Refusals>,
+    refusals: Refusals,
+    relief: Relief,
     subscribed: Mutex<Vec<Subscribed>>,
     observation: Observation,
 }
@@ -116,7 +122,8 @@ impl Responder {
             without_ack,
             in_flight: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
-            refusals: Mutex::default(),
+            refusals: Refusals::new(settings.reveal),
+            relief: Relief::new(settings.relief_from),
             subscribed: Mutex::new(Vec::new()),
             observation,
         });
@@ -288,16 +295,17 @@ impl Responder {
             }
         }
         if pending.expires.saturating_duration_since(now) <= self.settings.round_trip {
-            return self.refuse(pending, too_late()).await;
+            return self.refuse(pending, Refusal::TooLate).await;
         }
         pending.flight.hold(size.max(pending.request.body().len()));
         self.admit(pending).await;
     }
 
     /// Queues a whole request if there is room for it, or if another caller has more waiting.
-    async fn admit(&self, mut pending: Pending) {
+    async fn admit(self: &Arc<Self>, mut pending: Pending) {
         let exempt = pending.is_exempt();
-        if self.in_flight.is_overloaded(exempt) {
+        let standing = !exempt && self.queue().is_standing(pending.heard);
+        if standing || self.in_flight.is_overloaded(exempt) {
             self.overload_refusals.fetch_add(1, Ordering::Relaxed);
             let in_its_place = if exempt {
                 None
@@ -308,16 +316,18 @@ impl Responder {
             if let Some(other) = in_its_place {
                 self.enqueue(std::mem::replace(&mut pending, other));
             }
-            return self.refuse(pending, overloaded()).await;
+            return self.refuse(pending, Refusal::Overloaded).await;
         }
         self.enqueue(pending);
     }
 
-    fn enqueue(&self, pending: Pending) {
+    fn enqueue(self: &Arc<Self>, pending: Pending) {
         let request = pending.request.clone();
-        if self.queue().push(request.from_host(), pending) {
+        let waiting = self.queue().push(request.from_host(), pending);
+        if waiting == 1 {
             self.arrived.notify_one();
         }
+        self.relieve(waiting);
     }
 
     /// Handles what is queued, until nothing is.
@@ -360,7 +370,7 @@ impl Responder {
     /// Runs a handler; a panic stays inside its request.
     async fn run(self: &Arc<Self>, mut pending: Pending) {
         if self.clock.now() >= pending.expires {
-            return self.refuse(pending, too_late()).await;
+            return self.refuse(pending, Refusal::TooLate).await;
         }
         if self.owes_ack(&pending) && self.ack(&mut pending, Fragment::WHOLE).await.is_err() {
             return;
@@ -380,7 +390,7 @@ impl Responder {
                     let answer = match tokio::time::timeout_at(deadline.into(), guarded).await {
                         Ok(Ok(answer)) => answer,
                         Ok(Err(panic)) => Err(panicked(panic.as_ref())),
-                        Err(_) => Err(too_late()),
+                        Err(_) => Err(Refusal::TooLate.failure()),
                     };
                     responder.answer(pending, answer).await;
                 });
@@ -426,10 +436,6 @@ async fn behind_who_is_ready() {
         Poll::Pending
     })
     .await;
-}
-
-fn overloaded() -> Failure {
-    Failure::new(ErrorStatus::UNAVAILABLE, "too many requests are waiting")
 }
 
 /// Why an endpoint could not be subscribed.

@@ -162,35 +162,28 @@ impl Responder {
         self.send(pending, answer).await;
     }
 
-    /// Answers what is not handled. A flood of those does not become a flood of lines: making one takes as long as a
-    /// signature.
-    pub(super) async fn refuse(&self, mut pending: Pending, failure: Failure) {
-        let due = {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            refusals.take(self.clock.now())
-        };
-        if let Some(unlogged) = due {
-            log(
-                &pending.request,
-                &failure,
-                (unlogged > 0).then_some(unlogged),
-            );
+    pub(super) async fn send(&self, pending: Pending, answer: Answer) {
+        match answer {
+            Ok(reply) => self.deliver(&pending, OpCode::Res, &reply, None).await,
+            Err(failure) => {
+                let traced = pending.request.traced();
+                let reply = error_reply(&failure, traced, self.settings.reveal);
+                let error = failure.to_string();
+                self.deliver(&pending, OpCode::Err, &reply, Some(&error))
+                    .await;
+            }
         }
-        if self.owes_ack(&pending) && self.ack(&mut pending, Fragment::WHOLE).await.is_err() {
-            return;
-        }
-        self.send(pending, Err(failure)).await;
     }
 
-    async fn send(&self, pending: Pending, answer: Answer) {
-        let (op_code, reply, error) = match answer {
-            Ok(reply) => (OpCode::Res, reply, None),
-            Err(failure) => {
-                let reply = self.error_reply(&pending.request, &failure);
-                (OpCode::Err, reply, Some(failure.to_string()))
-            }
-        };
-        self.observe(&pending, op_code, &reply, error.as_deref());
+    /// Sends a reply, which is an `error` or none.
+    pub(super) async fn deliver(
+        &self,
+        pending: &Pending,
+        op_code: OpCode,
+        reply: &Reply,
+        error: Option<&str>,
+    ) {
+        self.observe(pending, op_code, reply, error);
         for (fragment, body) in fragment::split(&reply.body, self.settings.fragment_size) {
             let head = ResponseHead {
                 status: reply.status,
@@ -223,25 +216,25 @@ impl Responder {
             });
         }
     }
+}
 
-    fn error_reply(&self, request: &Incoming, failure: &Failure) -> Reply {
-        let mut error = TracedError::new(failure.status, failure.text(self.settings.reveal));
-        let traced = request.traced();
-        error.trace = traced.map(|traced| traced.context.trace.as_str().to_owned());
-        let layout = if self.settings.reveal {
-            Layout::Indented
-        } else {
-            Layout::Compact
-        };
-        Reply {
-            status: failure.status.code(),
-            ..Reply::json(error.encode(layout))
-        }
+/// Returns the answer that tells of a failure; `reveal` shows its details, indented for people.
+pub(super) fn error_reply(failure: &Failure, traced: Option<&Traced>, reveal: bool) -> Reply {
+    let mut error = TracedError::new(failure.status, failure.text(reveal));
+    error.trace = traced.map(|traced| traced.context.trace.as_str().to_owned());
+    let layout = if reveal {
+        Layout::Indented
+    } else {
+        Layout::Compact
+    };
+    Reply {
+        status: failure.status.code(),
+        ..Reply::json(error.encode(layout))
     }
 }
 
 /// Says in the log why a request failed, and how many more were refused since the last such line.
-fn log(request: &Incoming, failure: &Failure, unlogged: Option<u64>) {
+pub(super) fn log(request: &Incoming, failure: &Failure, unlogged: Option<u64>) {
     request.log_scope().in_scope(|| {
         tracing::error!(
             error = %failure,
@@ -253,28 +246,6 @@ fn log(request: &Incoming, failure: &Failure, unlogged: Option<u64>) {
             "Handling request"
         );
     });
-}
-
-/// When a refusal was last told to the log.
-#[derive(Default)]
-pub(super) struct Refusals {
-    last: Option<Instant>,
-    unlogged: u64,
-}
-
-impl Refusals {
-    /// Takes note of a refusal at `now`. Returns how many were not told before it if this one is to be.
-    fn take(&mut self, now: Instant) -> Option<u64> {
-        let told = self
-            .last
-            .is_some_and(|last| now.saturating_duration_since(last) < LINE_INTERVAL);
-        if told {
-            self.unlogged = self.unlogged.saturating_add(1);
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
-    }
 }
 
 /// Returns the budget in force, and whether the request gave it.
@@ -291,10 +262,6 @@ pub(super) enum NotAnswerable {
     Missing(&'static str),
     #[error(transparent)]
     Subject(#[from] SubjectError),
-}
-
-pub(super) fn too_late() -> Failure {
-    Failure::new(ErrorStatus::REQUEST_TIMEOUT, "timeout")
 }
 
 pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
@@ -322,21 +289,3 @@ fn with_headers(payload: Vec<u8>, headers: &[(&'static str, &'static str)]) -> B
 }
 
 const NO_TRACE: &str = "00000000000000000000000000000000";
-/// Between two lines about requests that were refused unhandled.
-const LINE_INTERVAL: Duration = Duration::from_millis(100);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{Clock as _, SystemClock};
-
-    #[test]
-    fn of_many_refusals_one_is_told_from_time_to_time_with_the_number_of_the_others() {
-        let (mut refusals, now) = (Refusals::default(), SystemClock.now());
-        let told: Vec<_> = [0, 0, 99, 100, 101, 200]
-            .map(|milliseconds| refusals.take(now + Duration::from_millis(milliseconds)))
-            .into_iter()
-            .collect();
-        assert_eq!(told, [Some(0), None, None, Some(2), None, Some(1)]);
-    }
-}

@@ -3,15 +3,22 @@
 //! This is stochastic fairness queueing (`McKenney`, INFOCOM 1990): callers are hashed onto a fixed number of lanes, which
 //! are served one request each in turn. It needs no table of callers that somebody could fill, and the hash is seeded, so
 //! that nobody can choose with whom to share a lane.
+//!
+//! A burst may be long, since it is soon worked off. A queue that stays long is another matter: all that waits in it comes
+//! late, and no more gets done for it. From then on it is kept short (`CoDel`, RFC 8289, has the same aim).
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
+use std::time::{Duration, Instant};
 
 pub(super) struct Queue<T> {
     lanes: Vec<Lane<T>>,
     /// The lanes that are not empty, in the order in which they are served.
     turns: VecDeque<usize>,
+    length: usize,
+    /// Since when it is long, but for gaps, and when that was seen last.
+    long: Option<(Instant, Instant)>,
     hasher: RandomState,
 }
 
@@ -30,21 +37,23 @@ impl<T> Queue<T> {
         Self {
             lanes: (0..LANES).map(lane).collect(),
             turns: VecDeque::with_capacity(LANES),
+            length: 0,
+            long: None,
             hasher: RandomState::new(),
         }
     }
 
-    /// Puts a request behind the others of its caller. Tells whether the queue was empty.
-    pub(super) fn push(&mut self, caller: &str, item: T) -> bool {
-        let was_empty = self.turns.is_empty();
+    /// Puts a request behind the others of its caller. Returns how many wait now.
+    pub(super) fn push(&mut self, caller: &str, item: T) -> usize {
         let number = self.lane_of(caller);
         if let Some(lane) = self.lanes.get_mut(number) {
             if lane.waiting.is_empty() {
                 self.turns.push_back(number);
             }
             lane.waiting.push_back(item);
+            self.length = self.length.saturating_add(1);
         }
-        was_empty
+        self.length
     }
 
     /// Takes the oldest request of the caller whose turn it is.
@@ -52,11 +61,30 @@ impl<T> Queue<T> {
         let number = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(number)?;
         let item = lane.waiting.pop_front();
+        self.length = self.length.saturating_sub(1);
         lane.visited = lane.visited.saturating_sub(1);
         if !lane.waiting.is_empty() {
             self.turns.push_back(number);
         }
         item
+    }
+
+    /// Tells whether it is long enough at `now`, since no burst explains it any more.
+    pub(super) fn is_standing(&mut self, now: Instant) -> bool {
+        if self.length < SHORT {
+            return false;
+        }
+        let since = match self.long {
+            Some((since, last)) if now.saturating_duration_since(last) < GAP => since,
+            _ => now,
+        };
+        self.long = Some((since, now));
+        now.saturating_duration_since(since) >= BURST
+    }
+
+    /// Takes one like [`Queue::pop`] if more than `few` wait.
+    pub(super) fn pop_beyond(&mut self, few: usize) -> Option<T> {
+        if self.length > few { self.pop() } else { None }
     }
 
     /// Takes the newest request of whoever has most waiting, to make room for one of `caller`, if that one has fewer and
@@ -74,6 +102,7 @@ impl<T> Queue<T> {
             return None;
         }
         let item = longest.pop_back();
+        self.length = self.length.saturating_sub(1);
         lane.visited = lane.visited.min(longest.len());
         if longest.is_empty() {
             self.turns.retain(|turn| *turn != number);
@@ -105,10 +134,17 @@ impl<T> Queue<T> {
 
 /// More than the callers of an issuer, mostly; a power of two.
 const LANES: usize = 64;
+/// More than callers who wait for their answers have in flight, and mostly worked off before any is late.
+const SHORT: usize = 1_024;
+/// How long a burst takes to be worked off: twice what all that may be in flight takes.
+const BURST: Duration = Duration::from_secs(1);
+/// How long it must not have been long to be a queue as any other: what is asked for comes in lumps.
+const GAP: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock as _, SystemClock};
 
     /// Two callers that do not share a lane.
     fn queue() -> (Queue<(u8, u32)>, String, String) {
@@ -124,13 +160,30 @@ mod tests {
     #[test]
     fn one_caller_is_served_in_order() {
         let (mut queue, caller, _) = queue();
-        assert!(queue.push(&caller, (0, 0)));
-        assert!(!queue.push(&caller, (0, 1)));
+        assert_eq!(
+            [0, 1].map(|number| queue.push(&caller, (0, number))),
+            [1, 2]
+        );
         assert_eq!(
             [queue.pop(), queue.pop(), queue.pop()],
             [Some((0, 0)), Some((0, 1)), None]
         );
-        assert!(queue.push(&caller, (0, 2)));
+        assert_eq!(queue.push(&caller, (0, 2)), 1);
+    }
+
+    #[test]
+    fn who_helps_leaves_a_few() {
+        let (mut queue, caller, other) = queue();
+        queue.push(&caller, (0, 0));
+        queue.push(&other, (1, 0));
+        queue.push(&caller, (0, 1));
+        assert!(queue.pop_beyond(2).is_some());
+        assert_eq!(queue.pop_beyond(2), None);
+        assert!(queue.make_room(&other, |_| true).is_none());
+        assert!(queue.pop().is_some());
+        assert_eq!(queue.pop_beyond(1), None);
+        assert!(queue.pop_beyond(0).is_some());
+        assert_eq!(queue.pop_beyond(0), None);
     }
 
     #[test]
@@ -157,6 +210,30 @@ mod tests {
         assert_eq!(queue.make_room(&other, |_| true), None);
         let left: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(left.len(), 3);
+    }
+
+    #[test]
+    fn a_queue_that_is_long_for_longer_than_a_burst_is_kept_short_until_it_was_short_for_a_while() {
+        let (mut queue, caller, _) = queue();
+        let begin = SystemClock.now();
+        let mut standing_at = |length, milliseconds| {
+            while queue.pop_beyond(length).is_some() {}
+            while queue.length < length {
+                queue.push(&caller, (0, 0));
+            }
+            queue.is_standing(begin + Duration::from_millis(milliseconds))
+        };
+        let mut seen = Vec::new();
+        for milliseconds in (0..=1000).step_by(99) {
+            seen.push(standing_at(3 * SHORT, milliseconds));
+            // Gaps do not end it.
+            assert!(!standing_at(0, milliseconds + 98));
+        }
+        assert_eq!(seen, [false; 11]);
+        assert!(standing_at(SHORT, 1001));
+        assert!(!standing_at(SHORT - 1, 1002), "it may be filled up");
+        assert!(standing_at(SHORT, 1100));
+        assert!(!standing_at(SHORT, 1200), "a new burst");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 use super::*;
 use crate::clock::{FakeClock, SystemClock};
+use crate::failure::Failure;
 use crate::handler::{Answer, Delivery, Incoming, Reply, Urgency};
 use bytes::Bytes;
 use microbus_wire::frame::Response;
 use microbus_wire::host::Hostname;
 use microbus_wire::id::InstanceId;
 use microbus_wire::locality::Locality;
+use microbus_wire::status::ErrorStatus;
 use microbus_wire::subject::Plane;
 use microbus_wire::trace::TracedError;
+use std::sync::Condvar;
 use std::time::SystemTime;
 
 mod acks;
@@ -47,6 +50,7 @@ impl Default for Setup {
                 fragment_size: 1 << 20,
                 reveal: false,
                 limits: Limits::DEFAULT,
+                relief_from: usize::MAX,
             },
             locality: None,
             clock: Arc::new(SystemClock),
@@ -372,4 +376,36 @@ async fn an_endpoint_is_heard_at_each_slot_of_its_instance_and_at_no_other() {
             assert_eq!(answer.headers.get(header::LOCALITY), Some("us-west-1"));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_many_requests_wait_another_thread_helps() {
+    const MANY: usize = 8;
+    // Of the wall clock: threads do not know of paused time.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let mut setup = Setup::default();
+    setup.settings.relief_from = MANY;
+    let (threads, another) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Condvar::new()));
+    let handler = {
+        let threads = Arc::clone(&threads);
+        move |_| {
+            let mut threads = threads.lock().unwrap();
+            threads.push(std::thread::current().id());
+            another.notify_all();
+            // Whoever comes first waits for somebody else.
+            let alone = |seen: &mut Vec<_>| seen.iter().all(|id| *id == seen[0]);
+            let waited = another
+                .wait_timeout_while(threads, PATIENCE, alone)
+                .unwrap();
+            assert!(!waited.1.timed_out());
+            ok("{}")
+        }
+    };
+    let mut bench = setup.start().await.mint(handler).await;
+    for _ in 0..MANY {
+        bench.send(MINT, request(&[])).await;
+    }
+    assert_eq!(bench.statuses().await, [200; MANY]);
+    assert_eq!(threads.lock().unwrap().len(), MANY);
+    assert_eq!(bench.responder.in_flight(), 0);
 }
