@@ -75,7 +75,8 @@ pub enum Acknowledge {
     IfLate,
 }
 
-/// Answers requests. Called on the connection's own thread: it must not block and should take microseconds.
+/// Answers requests. Called on the connection's own thread and, while many requests wait, on another one at the same time:
+/// it must not block and should take microseconds.
 pub trait Handler: Send + Sync + 'static {
     /// Answers `request`, now or later. A panic becomes a 500 of this request alone.
     fn handle(&self, request: Incoming) -> Handling;

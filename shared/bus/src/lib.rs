@@ -2,7 +2,7 @@
 //!
 //! A [`Connector`] is one instance of a service on one [`Connection`]: it subscribes endpoints ([`Route`]) and asks others
 //! ([`Outgoing`]). What the messages look like is `microbus_wire`'s; here are sockets, timers and tasks. Meant for one
-//! current-thread runtime per connection: handlers run inline on it.
+//! current-thread runtime per connection: handlers run inline on it, and beside it while many requests wait.
 //!
 //! ```
 //! use microbus_bus::{

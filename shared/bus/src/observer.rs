@@ -1,6 +1,6 @@
 //! What passes over a connector, told to whoever measures it.
 //!
-//! Told inline on the connection's own thread: an observer takes well under a microsecond and never blocks.
+//! Told inline, where handlers run: an observer takes well under a microsecond and never blocks.
 
 use crate::handler::{Incoming, Route};
 use crate::notes::Traced;
