@@ -127,7 +127,7 @@ async fn main() {
     let options = Options::of_command_line();
     // A build in the middle of a round holds up all that goes on in this task.
     for product in [Product::ACCESS_TOKEN, Product::BEARER_TOKEN] {
-        build_folder::binary(product.package, product.binary);
+        drop(build_folder::binary(product.package, product.binary));
     }
     if options.wants("JWKS") {
         Box::pin(jwks_latency()).await;
