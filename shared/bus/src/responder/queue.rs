@@ -92,11 +92,9 @@ impl<T> Queue<T> {
     pub(super) fn make_room(&mut self, caller: &str, may_go: impl Fn(&T) -> bool) -> Option<T> {
         let own = self.lane_of(caller);
         let own_length = self.lanes.get(own).map_or(0, |lane| lane.waiting.len());
-        let (number, lane) = self
-            .lanes
-            .iter_mut()
-            .enumerate()
-            .max_by_key(|(_, lane)| lane.waiting.len())?;
+        let length_of = |number: &usize| self.lanes.get(*number).map(|lane| lane.waiting.len());
+        let number = self.turns.iter().copied().max_by_key(length_of)?;
+        let lane = self.lanes.get_mut(number)?;
         let longest = &mut lane.waiting;
         if longest.len() <= own_length.saturating_add(1) || !longest.back().is_some_and(may_go) {
             return None;
@@ -126,14 +124,15 @@ impl<T> Queue<T> {
         }
     }
 
-    fn lane_of(&self, caller: &str) -> usize {
+    /// Returns the number of a caller's lane.
+    pub(super) fn lane_of(&self, caller: &str) -> usize {
         let hash = self.hasher.hash_one(caller);
         usize::try_from(hash % LANES as u64).unwrap_or(0)
     }
 }
 
-/// More than the callers of an issuer, mostly; a power of two.
-const LANES: usize = 64;
+/// So many more than an issuer has callers that few share one: who shares the lane of a flood is refused with it.
+const LANES: usize = 1024;
 /// More than callers who wait for their answers have in flight, and mostly worked off before any is late.
 const SHORT: usize = 1_024;
 /// How long a burst takes to be worked off: twice what all that may be in flight takes.

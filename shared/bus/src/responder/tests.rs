@@ -115,6 +115,14 @@ impl Bench {
             .await
     }
 
+    /// Returns a host that shares no lane of the queue with `tester.client`.
+    fn another_caller(&self) -> &'static str {
+        let queue = self.responder.queue();
+        let hosts = ["http.ingress.core", "smtp.ingress.core", "mcp.ingress.core"];
+        let shares = |host: &&str| queue.lane_of(host) == queue.lane_of("tester.client");
+        hosts.into_iter().find(|host| !shares(host)).unwrap()
+    }
+
     fn answer_without_ack(&self, allowed: bool) {
         self.without_ack.store(allowed, Ordering::Relaxed);
     }

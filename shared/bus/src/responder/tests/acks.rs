@@ -145,26 +145,24 @@ async fn a_flood_of_one_caller_neither_delays_nor_displaces_another() {
         ok("{}")
     };
     let mut bench = setup.start().await.mint(slow).await;
+    let ingress = bench.another_caller().replace('.', "_");
     for number in 0..300 {
         bench.send(MINT, request_number(number)).await;
     }
     bench
-        .send(
-            &MINT.replace("tester_client", "http_ingress_core"),
-            request(&[]),
-        )
+        .send(&MINT.replace("tester_client", &ingress), request(&[]))
         .await;
     let heard = bench.heard().await;
     let answers: Vec<_> = heard
         .iter()
         .filter(|(_, response)| response.op_code() != Some(OpCode::Ack))
         .collect();
-    let ingress = answers
+    let place = answers
         .iter()
-        .position(|(subject, _)| subject.contains("http_ingress_core"))
+        .position(|(subject, _)| subject.contains(&ingress))
         .unwrap();
-    assert_eq!(answers[ingress].1.status, 200);
-    let served_before = answers[..ingress]
+    assert_eq!(answers[place].1.status, 200);
+    let served_before = answers[..place]
         .iter()
         .filter(|(_, response)| response.status == 200)
         .count();
@@ -195,10 +193,11 @@ async fn what_has_arrived_is_queued_before_the_next_request_is_handled() {
     let mut bench = Setup::default().start().await.mint(handler).await;
     // As the connection's own task does: what comes in from the network is delivered.
     let connection = bench.connection.clone();
+    let ingress = bench.another_caller();
     let arriving = tokio::net::UnixStream::from_std(theirs).unwrap();
     tokio::spawn(async move {
         arriving.readable().await.unwrap();
-        let subject = MINT.replace("tester_client", "http_ingress_core");
+        let subject = MINT.replace("tester_client", &ingress.replace('.', "_"));
         connection.publish(subject, request(&[])).await.unwrap();
     });
     for number in 0..64 {
@@ -206,6 +205,6 @@ async fn what_has_arrived_is_queued_before_the_next_request_is_handled() {
     }
     assert_eq!(bench.answers().await.len(), 65);
     let order = order.lock().unwrap();
-    let place = order.iter().position(|host| host == "http.ingress.core");
+    let place = order.iter().position(|host| host == ingress);
     assert!(place.is_some_and(|place| place <= BATCH + 1), "{place:?}");
 }
