@@ -2,9 +2,9 @@
 //!
 //! One thread reads, handles and writes as long as it keeps up, since that takes the least CPU. Under a flood, though, it
 //! spends half of its core on hearing and refusing, which is then missing for handling: measured when asked for twice what
-//! it can do, alone it answers two thirds of its best rate, and all of it with a thread beside it. That thread is one of the
-//! runtime's own for blocking work, which come and go by themselves. (From 128 waiting requests on, 256 in flight were
-//! answered a fourteenth faster for a sixth more CPU: measured, and not worth it.)
+//! it can do, alone it answers half to two thirds of its best rate, and about nine tenths with a thread beside it. That
+//! thread is one of the runtime's own for blocking work, which come and go by themselves. (From 128 waiting requests on, 256
+//! in flight were answered a fourteenth faster for a sixth more CPU: measured, and not worth it.)
 
 use super::Responder;
 use std::num::NonZero;

@@ -177,6 +177,38 @@ async fn a_flood_of_one_caller_neither_delays_nor_displaces_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flood_that_lasts_is_refused_where_a_burst_as_long_is_queued() {
+    const BURST: usize = 1100;
+    const MORE: usize = 640;
+    let (clock, setup) = fake_clock();
+    let bench = setup.start().await;
+    let (connection, handled) = (bench.connection.clone(), Mutex::new(0));
+    let slow = move |_| {
+        let mut handled = handled.lock().unwrap();
+        *handled += 1;
+        if *handled <= MORE {
+            // For each that is handled, another one comes.
+            clock.advance(Duration::from_millis(2));
+            let another = connection.publish(MINT.to_owned(), request_number(BURST + *handled));
+            futures_util::FutureExt::now_or_never(another)
+                .unwrap()
+                .unwrap();
+        }
+        ok("{}")
+    };
+    let mut bench = bench.mint(slow).await;
+    for number in 0..BURST {
+        bench.send(MINT, request_number(number)).await;
+    }
+    let statuses = bench.statuses().await;
+    assert_eq!(statuses.len(), BURST + MORE);
+    let first = statuses.iter().position(|status| *status == 503).unwrap();
+    assert!(first >= 500, "{first} were served in the first second");
+    let refused = statuses.iter().filter(|status| **status == 503).count();
+    assert_eq!(bench.responder.overload_refusals(), refused as u64);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_arrived_is_queued_before_the_next_request_is_handled() {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     theirs.set_nonblocking(true).unwrap();
