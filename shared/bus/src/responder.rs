@@ -117,7 +117,7 @@ impl Responder {
             clock,
             callers: Mutex::new(Callers::new()),
             partial: Mutex::new(Partial::new(settings.round_trip)),
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(Queue::new(settings.limits.requests)),
             arrived: Arc::clone(&arrived),
             without_ack,
             in_flight: InFlight::new(settings.limits),

@@ -5,7 +5,8 @@
 //! that nobody can choose with whom to share a lane.
 //!
 //! A burst may be long, since it is soon worked off. A queue that stays long is another matter: all that waits in it comes
-//! late, and no more gets done for it. From then on it is kept short (`CoDel`, RFC 8289, has the same aim).
+//! late, and no more gets done for it. From then on it is kept short (`CoDel`, RFC 8289, has the same aim). What tells one
+//! from the other is how many requests came while it was long, not how long that took, which depends on the machine.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
@@ -17,8 +18,10 @@ pub(super) struct Queue<T> {
     /// The lanes that are not empty, in the order in which they are served.
     turns: VecDeque<usize>,
     length: usize,
-    /// Since when it is long, but for gaps, and when that was seen last.
-    long: Option<(Instant, Instant)>,
+    /// How many requests found it long, but for gaps, and when the last of them did.
+    long: Option<(usize, Instant)>,
+    /// How many may find it long.
+    burst: usize,
     hasher: RandomState,
 }
 
@@ -29,7 +32,8 @@ struct Lane<T> {
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new() -> Self {
+    /// Makes an empty one, which a burst of so many requests may make long.
+    pub(super) fn new(burst: usize) -> Self {
         let lane = |_| Lane {
             waiting: VecDeque::new(),
             visited: 0,
@@ -39,6 +43,7 @@ impl<T> Queue<T> {
             turns: VecDeque::with_capacity(LANES),
             length: 0,
             long: None,
+            burst,
             hasher: RandomState::new(),
         }
     }
@@ -69,17 +74,17 @@ impl<T> Queue<T> {
         item
     }
 
-    /// Tells whether it is long enough at `now`, since no burst explains it any more.
+    /// Tells whether a request that comes `now` finds it long enough, since no burst explains it any more.
     pub(super) fn is_standing(&mut self, now: Instant) -> bool {
         if self.length < SHORT {
             return false;
         }
-        let since = match self.long {
-            Some((since, last)) if now.saturating_duration_since(last) < GAP => since,
-            _ => now,
+        let found = match self.long {
+            Some((found, last)) if now.saturating_duration_since(last) < GAP => found,
+            _ => 0,
         };
-        self.long = Some((since, now));
-        now.saturating_duration_since(since) >= BURST
+        self.long = Some((found.saturating_add(1), now));
+        found >= self.burst
     }
 
     /// Takes one like [`Queue::pop`] if more than `few` wait.
@@ -135,8 +140,6 @@ impl<T> Queue<T> {
 const LANES: usize = 1024;
 /// More than callers who wait for their answers have in flight, and mostly worked off before any is late.
 const SHORT: usize = 1_024;
-/// How long a burst takes to be worked off: twice what all that may be in flight takes.
-const BURST: Duration = Duration::from_secs(1);
 /// How long it must not have been long to be a queue as any other: what is asked for comes in lumps.
 const GAP: Duration = Duration::from_millis(100);
 
@@ -145,9 +148,11 @@ mod tests {
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
 
+    const BURST: usize = 10;
+
     /// Two callers that do not share a lane.
     fn queue() -> (Queue<(u8, u32)>, String, String) {
-        let queue = Queue::new();
+        let queue = Queue::new(BURST);
         let flood = "flood".to_owned();
         let other = (0..)
             .map(|number| format!("other-{number}"))
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_long_for_longer_than_a_burst_is_kept_short_until_it_was_short_for_a_while() {
+    fn a_queue_that_more_than_a_burst_found_long_is_kept_short_until_it_was_short_for_a_while() {
         let (mut queue, caller, _) = queue();
         let begin = SystemClock.now();
         let mut standing_at = |length, milliseconds| {
@@ -222,17 +227,16 @@ mod tests {
             }
             queue.is_standing(begin + Duration::from_millis(milliseconds))
         };
-        let mut seen = Vec::new();
-        for milliseconds in (0..=1000).step_by(99) {
-            seen.push(standing_at(3 * SHORT, milliseconds));
-            // Gaps do not end it.
-            assert!(!standing_at(0, milliseconds + 98));
+        let mut now = 0;
+        for _ in 0..BURST {
+            now += 99;
+            assert!(!standing_at(3 * SHORT, now));
+            assert!(!standing_at(0, now + 98), "gaps do not end it");
         }
-        assert_eq!(seen, [false; 11]);
-        assert!(standing_at(SHORT, 1001));
-        assert!(!standing_at(SHORT - 1, 1002), "it may be filled up");
-        assert!(standing_at(SHORT, 1100));
-        assert!(!standing_at(SHORT, 1200), "a new burst");
+        assert!(standing_at(SHORT, now));
+        assert!(!standing_at(SHORT - 1, now + 1), "it may be filled up");
+        assert!(standing_at(SHORT, now + 99));
+        assert!(!standing_at(SHORT, now + 199), "a new burst");
     }
 
     #[test]
