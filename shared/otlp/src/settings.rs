@@ -175,10 +175,9 @@ impl<'v, G: Fn(&str) -> Option<&'v str>> Variables<'_, G> {
             ));
             return None;
         };
-        let file = |what| self.value(what).map(PathBuf::from);
         let tls = (uri.scheme() == Some(&Scheme::HTTPS)).then(|| TlsFiles {
-            certificate: file("CERTIFICATE"),
-            client: file("CLIENT_CERTIFICATE").zip(file("CLIENT_KEY")),
+            certificate: self.value("CERTIFICATE").map(PathBuf::from),
+            client: self.client_files(problems),
         });
         let timeout = self.value("TIMEOUT").and_then(milliseconds);
         let collector = Collector {
@@ -192,6 +191,23 @@ impl<'v, G: Fn(&str) -> Option<&'v str>> Variables<'_, G> {
             signal,
             collector: Some(collector),
         })
+    }
+
+    /// Returns the files of the certificate and of the key that we show the collector.
+    fn client_files(&self, problems: &mut Vec<String>) -> Option<(PathBuf, PathBuf)> {
+        let (certificate, key) = ("CLIENT_CERTIFICATE", "CLIENT_KEY");
+        let (alone, missing) = match (self.find(certificate), self.find(key)) {
+            (Some((_, certificate)), Some((_, key))) => {
+                return Some((certificate.into(), key.into()));
+            }
+            (None, None) => return None,
+            (Some((alone, _)), None) => (alone, key),
+            (None, Some((alone, _))) => (alone, certificate),
+        };
+        problems.push(format!(
+            "{alone} is set, {PREFIX}{missing} is not; one is of no use without the other, set both or none"
+        ));
+        None
     }
 
     /// Reads `name=value,name=value`, values percent-encoded where they must be.
@@ -380,6 +396,17 @@ mod tests {
         for endpoint in ["ftp://user:secret@host", "http://user:secret@host"] {
             let problems = read(&[("ENDPOINT", endpoint)]).unwrap_err();
             assert!(problems[0].contains("'host'"), "{problems:?}");
+        }
+        for (alone, missing) in [
+            ("CLIENT_CERTIFICATE", "CLIENT_KEY"),
+            ("LOGS_CLIENT_KEY", "CLIENT_CERTIFICATE"),
+        ] {
+            let problems = read(&[("LOGS_ENDPOINT", "https://a"), (alone, "a.pem")]).unwrap_err();
+            let [problem] = problems.as_slice() else {
+                panic!("{problems:?}");
+            };
+            let expected = format!("{PREFIX}{alone} is set, {PREFIX}{missing} is not");
+            assert!(problem.starts_with(&expected), "{problem}");
         }
         let secret = [("ENDPOINT", "http://a"), ("HEADERS", "secret")];
         let problems = read(&secret).unwrap_err();
