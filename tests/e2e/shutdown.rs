@@ -1,9 +1,20 @@
 //! A stop loses nothing that was delivered.
 
-use e2e::{Answers, Bus, Caller, Product};
+use e2e::{Answers, Bus, Caller, PATIENCE, Product};
 use std::time::Duration;
 
 const HOST: &str = "access.token.core";
+
+/// Returns a request of a token, and where it goes.
+fn mint(caller: &Caller, id: &str) -> (String, Vec<u8>) {
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Microbus-Time-Budget", "20s"),
+    ];
+    let url = format!("https://{HOST}:666/mint");
+    let request = caller.request("POST", &url, id, &headers, b"{}");
+    (caller.subject(666, HOST, "_", "POST", "mint"), request)
+}
 
 /// Keeps `count` mints in flight and returns how many were neither answered by anybody nor refused.
 async fn unanswered(caller: &Caller, count: usize) -> (usize, usize) {
@@ -11,13 +22,7 @@ async fn unanswered(caller: &Caller, count: usize) -> (usize, usize) {
     let mut answered = 0;
     for _ in 0..count {
         let id = caller.next_message_id();
-        let headers = [
-            ("Content-Type", "application/json"),
-            ("Microbus-Time-Budget", "20s"),
-        ];
-        let url = format!("https://{HOST}:666/mint");
-        let request = caller.request("POST", &url, &id, &headers, b"{}");
-        let subject = caller.subject(666, HOST, "_", "POST", "mint");
+        let (subject, request) = mint(caller, &id);
         let silence = Duration::from_millis(500);
         let answers = caller
             .exchange_until(&subject, request, &id, Answers::is_complete, silence)
@@ -64,6 +69,41 @@ async fn under_load_a_graceful_stop_answers_every_request_that_it_acked() {
 }
 
 #[tokio::test]
+async fn a_stop_amid_a_flood_answers_all_that_was_delivered() {
+    const FLOOD: usize = 2000;
+    let bus = Bus::start().await;
+    let _configurator = bus.configurator().await;
+    let mut issuer = bus.issuer(Product::ACCESS_TOKEN).start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let mut tap = bus.tap().await;
+    // The flood and the signal are there before either is seen.
+    issuer.pause();
+    for _ in 0..FLOOD {
+        let (subject, request) = mint(&caller, &caller.next_message_id());
+        caller.publish(&subject, request).await;
+    }
+    for _ in 0..FLOOD {
+        assert!(tap.next(PATIENCE).await.unwrap().subject.ends_with(".mint"));
+    }
+    issuer.ask_to_stop();
+    issuer.resume();
+    let mut minted = 0;
+    while minted < FLOOD {
+        let message = tap.next(PATIENCE).await.unwrap();
+        let is_reply = message
+            .subject
+            .contains(".access_token_core.tester_client.");
+        if is_reply && message.op_code() != "Ack" {
+            assert_eq!(message.status(), 200, "{message:?}");
+            minted += 1;
+        }
+    }
+    assert_eq!(issuer.exit().await.code(), Some(0));
+    assert!(issuer.log().text().contains("Shutdown"));
+}
+
+#[tokio::test]
 async fn a_stop_says_nothing_on_the_wire_but_to_its_replicas() {
     let bus = Bus::start().await;
     let _configurator = bus.configurator().await;
@@ -80,7 +120,7 @@ async fn a_stop_says_nothing_on_the_wire_but_to_its_replicas() {
         )
         .await;
     loop {
-        let message = tap.next(e2e::PATIENCE).await.unwrap();
+        let message = tap.next(PATIENCE).await.unwrap();
         if message.subject.contains("nobody_example") {
             break;
         }
