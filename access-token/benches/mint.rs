@@ -132,7 +132,7 @@ fn mint(criterion: &mut Criterion) {
         bencher.iter(|| {
             let claims = arguments::claims(&request).expect("claims");
             let drafted = issuer.draft(claims, request.given_budget());
-            let token = drafted.expect("a draft").draft.sign();
+            let token = drafted.expect("a draft").draft.sign().expect("a signature");
             black_box(Bytes::from(format!(
                 "{{\"token\":\"{}\"}}\n",
                 token.as_str()

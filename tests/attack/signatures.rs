@@ -18,7 +18,7 @@ pub(crate) fn cases(forger: &Forger) -> Vec<Case> {
 fn input_and_signature(forger: &Forger) -> (String, [u8; 64]) {
     let [header, payload, _] = forger.parts();
     let input = format!("{header}.{payload}");
-    let signature = forger.key.sign(input.as_bytes());
+    let signature = forger.key.sign(input.as_bytes()).unwrap();
     (input, signature)
 }
 
@@ -222,7 +222,7 @@ fn messages(forger: &Forger) -> Vec<Case> {
             forger,
             format!("of {what}"),
             &input,
-            &forger.key.sign(&text),
+            &forger.key.sign(&text).unwrap(),
         )
     };
     texts.into_iter().map(sign).collect()

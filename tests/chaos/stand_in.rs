@@ -101,7 +101,8 @@ impl StandIn {
         let previous = state.previous.as_ref().filter(|_| waits);
         let key = previous.unwrap_or(&state.current);
         let life = Duration::from_secs(20);
-        let token = mint_access(Claims::new(), life, &jti, key, SystemTime::now());
+        let token =
+            mint_access(Claims::new(), life, &jti, key, SystemTime::now()).expect("a token");
         token.as_str().to_owned()
     }
 

@@ -175,7 +175,7 @@ async fn a_verifier_fetches_once_a_second_and_refuses_an_unknown_key_meanwhile()
     let key = SigningKey::generate(&mut rng).unwrap();
     let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
     let life = Duration::from_secs(20);
-    let token = mint_access(Claims::new(), life, &jti, &key, SystemTime::now());
+    let token = mint_access(Claims::new(), life, &jti, &key, SystemTime::now()).unwrap();
     let token = token.as_str();
 
     let publishing = async {

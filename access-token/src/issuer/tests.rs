@@ -44,6 +44,7 @@ impl Fixture {
             .unwrap()
             .draft
             .sign()
+            .unwrap()
             .into_string()
     }
 
@@ -189,7 +190,7 @@ fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_tokens_are_d
         .issuer
         .draft(Claims::new(), Some(Duration::from_secs(900)))
         .unwrap();
-    assert_eq!(kid_of(longest.draft.sign().as_str()), kids[0]);
+    assert_eq!(kid_of(longest.draft.sign().unwrap().as_str()), kids[0]);
     fixture.advance(Duration::from_secs(904));
     assert!(
         fixture.kids().contains(&kids[1]),

@@ -41,7 +41,12 @@ impl Fixture {
 
     fn mint(&self, json: &str) -> String {
         let claims = Claims::from_json(json.as_bytes()).unwrap();
-        self.issuer.draft(claims).unwrap().sign().into_string()
+        self.issuer
+            .draft(claims)
+            .unwrap()
+            .sign()
+            .unwrap()
+            .into_string()
     }
 
     fn signer(&self) -> String {

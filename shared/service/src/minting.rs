@@ -22,7 +22,9 @@ use bytes::Bytes;
 use callers::{Caller, Callers};
 use microbus_audit::{Entry, Field};
 use microbus_bus::{Answer, Clock, Failure, Incoming, Reply};
-use microbus_token::{Claims, CompactJwt, SigningKey, sign_claims, sign_claims_within};
+use microbus_token::{
+    Claims, CompactJwt, SigningKey, WrongSignature, sign_claims, sign_claims_within,
+};
 use microbus_wire::header::FROM_ID;
 use microbus_wire::status::ErrorStatus;
 use properties::Rules;
@@ -44,8 +46,10 @@ pub struct Draft {
 
 impl Draft {
     /// Signs it.
-    #[must_use]
-    pub fn sign(&self) -> CompactJwt {
+    ///
+    /// # Errors
+    /// [`WrongSignature`].
+    pub fn sign(&self) -> Result<CompactJwt, WrongSignature> {
         sign_claims(&self.claims, &self.key)
     }
 }
@@ -151,7 +155,8 @@ impl Minting {
         }
     }
 
-    /// Signs a token that nobody asked for, and records it as one of our own; none where that must be recorded and cannot.
+    /// Signs a token that nobody asked for, and records it as one of our own; none where that must be recorded and cannot, or
+    /// where the signature does not verify.
     #[must_use]
     pub fn sign_own(&self, draft: &Draft) -> Option<CompactJwt> {
         let time = timestamp(self.clock.wall());
@@ -161,7 +166,7 @@ impl Minting {
             ..self.entry(&time, Some(draft))
         };
         let recorded = !self.audit.wants(true) || self.audit.record(&entry).is_ok();
-        recorded.then(|| draft.sign())
+        recorded.then(|| draft.sign().inspect_err(report).ok())?
     }
 
     /// Judges, drafts and signs, and returns the body of the answer; what is learnt on the way is kept even where the token
@@ -203,7 +208,13 @@ impl Minting {
             .policy
             .judge(host, &draft.claims)
             .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
-        let body = body_with_token(draft);
+        let body = body_with_token(draft).map_err(|wrong| {
+            report(&wrong);
+            Refused {
+                reason: Reason::Signature,
+                failure: Failure::new(ErrorStatus::INTERNAL, "internal error").with_detail(wrong),
+            }
+        })?;
         let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
         let minted = &self.metrics.minted;
         minted.parsing.observe(seconds(began, read));
@@ -294,8 +305,12 @@ impl fmt::Debug for Minting {
 }
 
 /// Signs a draft and returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
-fn body_with_token(draft: &Draft) -> Bytes {
-    sign_claims_within("{\"token\":\"", &draft.claims, &draft.key, "\"}\n").into()
+fn body_with_token(draft: &Draft) -> Result<Bytes, WrongSignature> {
+    sign_claims_within("{\"token\":\"", &draft.claims, &draft.key, "\"}\n").map(Bytes::from)
+}
+
+fn report(wrong: &WrongSignature) {
+    tracing::error!(error = %wrong, "A signature does not verify");
 }
 
 /// The outcome of a request that was granted.

@@ -43,7 +43,7 @@ fn mint(c: &mut Criterion) {
             let none = std::iter::empty::<(&str, &str)>;
             let claims = decode_claims(Some(black_box(&body)), none(), none()).unwrap();
             let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
-            mint_access(claims, Duration::from_secs(20), &jti, &key, now)
+            mint_access(claims, Duration::from_secs(20), &jti, &key, now).unwrap()
         };
         let token = mint();
         let input = token.as_str().rsplit_once('.').unwrap().0.to_owned();

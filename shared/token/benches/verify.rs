@@ -25,7 +25,7 @@ fn verify(c: &mut Criterion) {
         let mut claims = Claims::new();
         claims.insert("text", "x".repeat(size)).unwrap();
         let jti = TokenId::random(&mut StdRng::seed_from_u64(1), TokenId::ACCESS_LENGTH);
-        let token = mint_access(claims, Duration::from_secs(20), &jti, &key, now);
+        let token = mint_access(claims, Duration::from_secs(20), &jti, &key, now).unwrap();
         c.bench_function(&format!("verify_{size}"), |b| {
             b.iter(|| microbus_token::verify(black_box(token.as_str()), &keys, now).unwrap());
         });

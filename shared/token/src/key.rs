@@ -1,6 +1,7 @@
 //! Ed25519 keys: one half signs, the other verifies.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -22,6 +23,8 @@ pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: VerifyingKey,
     header: String,
+    /// How many signatures it has made.
+    signatures: AtomicU64,
 }
 
 impl SigningKey {
@@ -83,6 +86,7 @@ impl SigningKey {
             pair,
             public,
             header,
+            signatures: AtomicU64::new(0),
         })
     }
 
@@ -106,13 +110,24 @@ impl SigningKey {
     }
 
     /// Signs `message` (RFC 8032, plain Ed25519).
-    #[must_use]
-    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LENGTH] {
+    ///
+    /// The first signature and each [`PROOF_INTERVAL`]th after it are verified, by another library than the one that
+    /// signs: three times as long as signing, hence not each of them.
+    ///
+    /// # Errors
+    /// [`WrongSignature`] if that one does not verify.
+    pub fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LENGTH], WrongSignature> {
         let mut bytes = [0; SIGNATURE_LENGTH];
         for (to, from) in bytes.iter_mut().zip(self.pair.sign(message).as_ref()) {
             *to = *from;
         }
-        bytes
+        let count = self.signatures.fetch_add(1, Ordering::Relaxed);
+        if count.is_multiple_of(PROOF_INTERVAL) && !self.public.verify(message, &bytes) {
+            // The next one is verified too.
+            self.signatures.store(0, Ordering::Relaxed);
+            return Err(WrongSignature(self.id.clone()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -194,7 +209,16 @@ pub enum KeyError {
     Unusable,
 }
 
+/// A signature that was just made does not verify: memory or the processor is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what was signed with key {0} does not verify; this machine computes wrongly, run the issuer on another one"
+)]
+pub struct WrongSignature(KeyId);
+
 const SEED_LENGTH: usize = 32;
+/// How many signatures are made from one that is verified to the next.
+const PROOF_INTERVAL: u64 = 4096;
 /// Bytes of an Ed25519 signature.
 pub const SIGNATURE_LENGTH: usize = 64;
 

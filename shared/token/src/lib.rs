@@ -18,7 +18,7 @@
 //! let claims = Claims::from_json(br#"{"sub":"harry","roles":["admin"]}"#)?;
 //! let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
 //! let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-//! let token = mint_access(claims, Duration::from_secs(20), &jti, &key, now);
+//! let token = mint_access(claims, Duration::from_secs(20), &jti, &key, now)?;
 //!
 //! let mut keys = JwkSet::default();
 //! keys.push(Jwk::of(&key))?;
@@ -53,7 +53,7 @@ pub use claims::{Claims, ClaimsError};
 pub use identifier::{KeyId, KeyIdError, TokenId};
 pub use issuer::Issuer;
 pub use jwk::{Jwk, JwkError, JwkSet, LARGEST_SET, MOST_KEYS};
-pub use key::{KeyError, SIGNATURE_LENGTH, SigningKey, VerifyingKey};
+pub use key::{KeyError, SIGNATURE_LENGTH, SigningKey, VerifyingKey, WrongSignature};
 pub use literal::is_literal;
 pub use mint::{
     ACCESS_CEILING, ACCESS_PADDING, BEARER_PADDING, CompactJwt, IdentityProvider, force_access,

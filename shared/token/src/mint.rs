@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::claims::Claims;
 use crate::identifier::TokenId;
 use crate::issuer::Issuer;
-use crate::key::SigningKey;
+use crate::key::{SigningKey, WrongSignature};
 
 /// A signed token: `header.claims.signature`, each part in unpadded base64url (RFC 7515 section 3.1).
 ///
@@ -60,28 +60,32 @@ impl IdentityProvider {
 ///
 /// For an issuer without claims transformers; with some, they run between
 /// [`IdentityProvider::of`] and [`force_access`].
-#[must_use]
+///
+/// # Errors
+/// [`WrongSignature`].
 pub fn mint_access(
     mut claims: Claims,
     lifetime: Duration,
     jti: &TokenId,
     key: &SigningKey,
     now: SystemTime,
-) -> CompactJwt {
+) -> Result<CompactJwt, WrongSignature> {
     let identity_provider = IdentityProvider::of(&claims);
     force_access(&mut claims, &identity_provider, lifetime, jti, now);
     sign_claims(&claims, key)
 }
 
 /// Mints a bearer token: [`force_bearer`], then [`sign_claims`].
-#[must_use]
+///
+/// # Errors
+/// [`WrongSignature`].
 pub fn mint_bearer(
     mut claims: Claims,
     lifetime: Duration,
     jti: &TokenId,
     key: &SigningKey,
     now: SystemTime,
-) -> CompactJwt {
+) -> Result<CompactJwt, WrongSignature> {
     force_bearer(&mut claims, lifetime, jti, now);
     sign_claims(&claims, key)
 }
@@ -133,14 +137,23 @@ fn force(claims: &mut Claims, issuer: Issuer, jti: &TokenId, times: &Times) {
 ///
 /// # Security
 /// Nothing is forced here: an issuer calls [`force_access`] or [`force_bearer`] before.
-#[must_use]
-pub fn sign_claims(claims: &Claims, key: &SigningKey) -> CompactJwt {
-    CompactJwt(sign_claims_within("", claims, key, ""))
+///
+/// # Errors
+/// [`WrongSignature`].
+pub fn sign_claims(claims: &Claims, key: &SigningKey) -> Result<CompactJwt, WrongSignature> {
+    sign_claims_within("", claims, key, "").map(CompactJwt)
 }
 
 /// Returns what [`sign_claims`] makes between two texts: an answer in one piece.
-#[must_use]
-pub fn sign_claims_within(before: &str, claims: &Claims, key: &SigningKey, after: &str) -> String {
+///
+/// # Errors
+/// [`WrongSignature`].
+pub fn sign_claims_within(
+    before: &str,
+    claims: &Claims,
+    key: &SigningKey,
+    after: &str,
+) -> Result<String, WrongSignature> {
     let mut json = Vec::new();
     claims.write_json(&mut json);
     let base64 = base64_simd::URL_SAFE_NO_PAD;
@@ -158,11 +171,11 @@ pub fn sign_claims_within(before: &str, claims: &Claims, key: &SigningKey, after
     text.push('.');
     base64.encode_append(&json, &mut text);
     let signed = text.get(before.len()..).unwrap_or_default();
-    let signature = key.sign(signed.as_bytes());
+    let signature = key.sign(signed.as_bytes())?;
     text.push('.');
     base64.encode_append(signature, &mut text);
     text.push_str(after);
-    text
+    Ok(text)
 }
 
 /// Seconds since 1970.

@@ -57,7 +57,9 @@ fn verify(c: &mut Criterion) {
     let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
     let mint = |key| {
         let lifetime = Duration::from_secs(900);
-        mint_access(claims.clone(), lifetime, &jti, key, SystemClock.wall()).into_string()
+        mint_access(claims.clone(), lifetime, &jti, key, SystemClock.wall())
+            .unwrap()
+            .into_string()
     };
     let (token, strange) = (mint(&signer), mint(&stranger));
     for (name, remembered) in [("known_key", 0), ("remembered", 1024)] {

@@ -88,7 +88,7 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(seed);
         let signer = SigningKey::generate(&mut rng).unwrap();
         let jti = TokenId::random(&mut rng, TokenId::ACCESS_LENGTH);
-        let token = mint_access(Claims::new(), LIFETIME, &jti, &signer, now);
+        let token = mint_access(Claims::new(), LIFETIME, &jti, &signer, now).unwrap();
         let key = signer.verifying_key().clone();
         let unverified = Unverified::parse(token.as_str(), 8_192).unwrap();
         let verified = unverified.verify(&key, now, Duration::ZERO).unwrap();

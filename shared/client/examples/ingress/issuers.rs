@@ -4,7 +4,7 @@ use crate::app::{AnyError, connector, route};
 use access_token::Issuer as AccessIssuer;
 use bearer_token::Issuer as BearerIssuer;
 use microbus_bus::{Clock, Connection, Connector, Failure, Handling, Incoming, Reply, SystemClock};
-use microbus_token::{Claims, Issuer, decode_claims};
+use microbus_token::{Claims, CompactJwt, Issuer, WrongSignature, decode_claims};
 use microbus_wire::status::ErrorStatus;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
@@ -33,7 +33,7 @@ pub(crate) async fn start(connection: &Connection) -> Result<[Arc<Connector>; 2]
                 .draft(claims, budget)
                 .map_err(|error| unavailable(&error))
         });
-        Handling::Done(minted.map(|drafted| token_reply(drafted.draft.sign().as_str())))
+        Handling::Done(minted.and_then(|drafted| token_reply(drafted.draft.sign())))
     };
     access.subscribe(route("Mint", 666, "/mint", mint)).await?;
 
@@ -47,7 +47,7 @@ pub(crate) async fn start(connection: &Connection) -> Result<[Arc<Connector>; 2]
     let mint = move |request: Incoming| {
         let minted = claims_of(&request)
             .and_then(|claims| issuer.draft(claims).map_err(|error| unavailable(&error)));
-        Handling::Done(minted.map(|draft| token_reply(draft.sign().as_str())))
+        Handling::Done(minted.and_then(|draft| token_reply(draft.sign())))
     };
     bearer.subscribe(route("Mint", 666, "/mint", mint)).await?;
     Ok([access, bearer])
@@ -63,6 +63,8 @@ fn unavailable(error: &dyn Error) -> Failure {
     Failure::new(ErrorStatus::UNAVAILABLE, "no key").with_detail(error)
 }
 
-fn token_reply(token: &str) -> Reply {
-    Reply::json(format!("{{\"token\":\"{token}\"}}\n"))
+fn token_reply(signed: Result<CompactJwt, WrongSignature>) -> Result<Reply, Failure> {
+    let token = signed.map_err(|error| unavailable(&error))?;
+    let body = format!("{{\"token\":\"{}\"}}\n", token.as_str());
+    Ok(Reply::json(body))
 }

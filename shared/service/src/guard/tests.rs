@@ -116,7 +116,9 @@ fn key(seed: u64) -> SigningKey {
 fn token(key: &SigningKey) -> String {
     let jti = TokenId::random(&mut StdRng::seed_from_u64(9), TokenId::ACCESS_LENGTH);
     let now = SystemClock.wall();
-    mint_access(Claims::new(), Duration::from_secs(60), &jti, key, now).into_string()
+    mint_access(Claims::new(), Duration::from_secs(60), &jti, key, now)
+        .unwrap()
+        .into_string()
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,8 @@ pub enum Reason {
     Audit,
     /// The claims were refused by the issuer: a claim name, or a claims transformer.
     Claims,
+    /// What was signed does not verify.
+    Signature,
 }
 
 impl Reason {
@@ -38,6 +40,7 @@ impl Reason {
             Self::Rate => "rate",
             Self::Audit => "audit",
             Self::Claims => "claims",
+            Self::Signature => "signature",
         }
     }
 }

@@ -46,7 +46,7 @@ fn the_example_of_rfc_8037_is_signed_as_printed_there() {
     let x = URL_SAFE_NO_PAD.encode(key.verifying_key().as_bytes());
     assert_eq!(x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
     let input = b"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
-    let signature = key.sign(input);
+    let signature = key.sign(input).unwrap();
     assert_eq!(
         URL_SAFE_NO_PAD.encode(signature),
         "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"
@@ -166,4 +166,18 @@ fn debug_output_shows_no_private_half() {
     let header = URL_SAFE_NO_PAD.decode(key.encoded_header()).unwrap();
     let wanted = format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"JWT"}}"#, key.id());
     assert_eq!(header, wanted.as_bytes());
+}
+
+#[test]
+fn the_first_signature_of_a_key_and_some_later_ones_are_verified() {
+    let mut faulty = key(1);
+    faulty.public = key(2).public;
+    let wrong = faulty.sign(b"a").unwrap_err();
+    assert!(wrong.to_string().contains(key(1).id().as_str()), "{wrong}");
+    assert!(faulty.sign(b"b").is_err(), "until one is right");
+    faulty.public = key(1).public;
+    assert!(faulty.sign(b"c").is_ok());
+    faulty.public = key(2).public;
+    let unseen = (0..).take_while(|_| faulty.sign(b"d").is_ok()).count();
+    assert_eq!(unseen as u64, PROOF_INTERVAL - 1);
 }

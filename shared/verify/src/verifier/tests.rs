@@ -86,12 +86,16 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 fn token(key: &SigningKey) -> String {
     let jti = TokenId::random(&mut StdRng::seed_from_u64(9), TokenId::ACCESS_LENGTH);
-    mint_access(Claims::new(), LIFETIME, &jti, key, SystemClock.wall()).into_string()
+    mint_access(Claims::new(), LIFETIME, &jti, key, SystemClock.wall())
+        .unwrap()
+        .into_string()
 }
 
 fn bearer_token(key: &SigningKey) -> String {
     let jti = TokenId::random(&mut StdRng::seed_from_u64(9), TokenId::BEARER_LENGTH);
-    mint_bearer(Claims::new(), LIFETIME, &jti, key, SystemClock.wall()).into_string()
+    mint_bearer(Claims::new(), LIFETIME, &jti, key, SystemClock.wall())
+        .unwrap()
+        .into_string()
 }
 
 fn reason(outcome: Result<Verified, Refusal>) -> &'static str {
