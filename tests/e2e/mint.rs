@@ -66,6 +66,23 @@ async fn replicas_sign_with_keys_of_their_own_and_share_the_work() {
 }
 
 #[tokio::test]
+async fn claims_that_no_header_could_carry_are_refused() {
+    let bus = Bus::with_max_payload(4 << 20).await;
+    let _configurator = bus.configurator().await;
+    let issuer = bus.issuer(Product::ACCESS_TOKEN).start();
+    issuer.until_logged("Serving").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let largest = 1 << 20;
+    for (size, status) in [(largest, 200), (largest + 1, 413)] {
+        let (before, after) = (r#"{"claims":{"a":""#, r#""}}"#);
+        let text = "a".repeat(size - before.len() - after.len());
+        let body = format!("{before}{text}{after}");
+        let answers = caller.post(HOST, 666, "/mint", &body).await;
+        assert_eq!(answers.response().status(), status, "{size}");
+    }
+}
+
+#[tokio::test]
 async fn malformed_messages_are_met_with_silence_and_harm_nobody() {
     let bus = Bus::start().await;
     let _configurator = bus.configurator().await;

@@ -23,15 +23,20 @@ enum BodyKind {
 /// Reads the claims that a Mint request asks for.
 ///
 /// # Errors
-/// 400 for malformed input, 415 for a body of another type than JSON or a form.
+/// 400 for malformed input, 413 beyond [`MOST_BYTES`], 415 for a body of another type than JSON or a form.
 pub fn claims(request: &Incoming) -> Result<Claims, Failure> {
+    if request.body().len() > MOST_BYTES {
+        let public = "the claims are too large";
+        return Err(
+            Failure::new(ErrorStatus::PAYLOAD_TOO_LARGE, public).with_detail(format!(
+                "a token travels in a header: send at most {MOST_BYTES} bytes"
+            )),
+        );
+    }
     let kind = kind_of(request);
     let body = (kind == BodyKind::Json).then(|| request.body().as_ref());
-    let form = if kind == BodyKind::Form {
-        form_of(request)?
-    } else {
-        Vec::new()
-    };
+    let form = (kind == BodyKind::Form).then(|| form_of(request));
+    let form = form.transpose()?.into_iter().flatten();
     if kind == BodyKind::Foreign {
         return Err(foreign(request));
     }
@@ -81,7 +86,7 @@ fn is_json_variant(media_type: &str) -> bool {
     media_type.starts_with("application/") && media_type.ends_with("+json")
 }
 
-fn form_of(request: &Incoming) -> Result<Vec<query::Pair<'_>>, Failure> {
+fn form_of(request: &Incoming) -> Result<impl Iterator<Item = query::Pair<'_>>, Failure> {
     let form = std::str::from_utf8(request.body())
         .map_err(|error| bad_request("malformed form", &error))?;
     query::form_pairs(form).map_err(|error| bad_request("malformed form", &error))
@@ -105,3 +110,6 @@ fn malformed(error: &ArgumentsError) -> Failure {
 fn bad_request(public: &'static str, detail: &dyn std::fmt::Display) -> Failure {
     Failure::new(ErrorStatus::BAD_REQUEST, public).with_detail(detail)
 }
+
+/// The largest body with claims, 1 MiB: what a header of the bus could carry at most, and milliseconds of signing.
+const MOST_BYTES: usize = 1 << 20;

@@ -88,13 +88,13 @@ pub fn fuzz_traced_error(bytes: &[u8]) {
     }
 }
 
-/// A query that is no malformed form has the same pairs as a form.
+/// A query has no more pairs than parts, and a form that is not malformed has as many.
 pub fn fuzz_query(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let pairs: Vec<_> = query::pairs(&text).collect();
-    assert!(pairs.len() <= text.split('&').count());
+    let parts = text.split('&').filter(|part| !part.is_empty()).count();
+    assert!(query::pairs(&text).count() <= parts);
     if let Ok(form) = query::form_pairs(&text) {
-        assert_eq!(form, pairs);
+        assert_eq!(form.count(), parts);
     }
 }
 
