@@ -138,6 +138,9 @@ pub enum FrameError {
     /// A header line without a colon or a name, or with a character that headers do not have.
     #[error("a header line of the message is malformed")]
     Header,
+    /// More than [`MOST_FIELDS`] header fields.
+    #[error("the message has more than {MOST_FIELDS} header fields; send fewer")]
+    Fields,
     /// More than one `Host`.
     #[error("the message has several Host headers; send one")]
     Host,
@@ -153,6 +156,9 @@ pub enum FrameError {
     #[error("a chunk of the body is malformed")]
     Chunk,
 }
+
+/// The most header fields of a message: each takes more memory than a short one takes of the message.
+pub const MOST_FIELDS: usize = 256;
 
 #[cfg(test)]
 mod tests;

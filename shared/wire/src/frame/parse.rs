@@ -6,7 +6,7 @@ use std::str;
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::{FrameError, Request, Response};
+use super::{FrameError, MOST_FIELDS, Request, Response};
 use crate::header::{self, Headers};
 use crate::percent;
 use crate::subject::Method;
@@ -130,7 +130,12 @@ impl Head {
             return Err(FrameError::Header);
         }
         let head = lines.rest;
+        let mut fields = 0_usize;
         while let Some(Line { name, value }) = lines.next_header()? {
+            fields = fields.saturating_add(1);
+            if fields > MOST_FIELDS {
+                return Err(FrameError::Fields);
+            }
             let Some(name) = name else { continue };
             match &*name {
                 b"Host" if host.is_some() => return Err(FrameError::Host),

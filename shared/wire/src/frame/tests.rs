@@ -89,6 +89,12 @@ fn a_message_that_two_readers_might_read_differently_is_refused() {
     ] {
         assert_eq!(with_headers(headers, ""), Err(error), "{headers:?}");
     }
+    let many = |count| {
+        let headers = "A:\r\n".repeat(count);
+        request(&format!("POST / HTTP/1.1\r\n{headers}\r\n"))
+    };
+    assert_eq!(many(MOST_FIELDS).unwrap().headers.len(), MOST_FIELDS);
+    assert_eq!(many(MOST_FIELDS + 1), Err(FrameError::Fields));
     let old = request("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
     assert_eq!(old, Err(FrameError::TransferEncoding));
     for chunks in [
