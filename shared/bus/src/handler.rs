@@ -58,16 +58,18 @@ pub enum Delivery {
 /// Whether a request may be shed under overload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {
-    /// 503 at once when too much is in flight.
+    /// 503 at once when too many of its kind are in flight.
     Sheddable,
-    /// Shed only at twice that: one error of any replica fails the whole JWK Set of a Go replica.
+    /// Counted apart, so that it is shed only where it is itself too much: one error of any replica fails the whole JWK Set
+    /// of a Go replica.
     Exempt,
 }
 
 /// When callers are told that they were heard, before they are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
-    /// In any case and before the answer, as the framework does: when its turn comes or the batch before it ends.
+    /// In any case, as the framework does: when its turn comes or the batch before it ends, and before the answer unless
+    /// another thread answers just then.
     AtOnce,
     /// Only if the answer will be late, where [`Connector::answer_without_ack`](crate::Connector::answer_without_ack) says
     /// so: a caller takes the first answer as final, acked or not (spec: microbus-wire 5.2, 5.4). For endpoints that answer

@@ -1,4 +1,4 @@
-//! The requests that were heard and not answered yet: counted, so that a stop can wait for them, and bounded.
+//! The requests of one kind that were heard and not answered yet: counted, so that a stop can wait for them, and bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,14 +60,14 @@ impl InFlight {
         }
     }
 
-    /// Tells whether what is in flight, the request in question included, is more than may be. What is exempt may take
-    /// as much again: it is refused only where the alternative is to run out of memory.
-    pub(crate) fn is_overloaded(&self, exempt: bool) -> bool {
-        let requests = self.load.requests.load(Ordering::Acquire);
-        let bytes = self.load.bytes.load(Ordering::Acquire);
-        let times = if exempt { 2 } else { 1 };
-        requests > self.limits.requests.saturating_mul(times)
-            || bytes > self.limits.bytes.saturating_mul(times)
+    /// Tells whether more requests are in flight than may be, the one in question included.
+    pub(crate) fn are_many(&self) -> bool {
+        self.count() > self.limits.requests
+    }
+
+    /// Tells whether what is in flight is larger than it may be, the request in question included.
+    pub(crate) fn are_large(&self) -> bool {
+        self.load.bytes.load(Ordering::Acquire) > self.limits.bytes
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -95,6 +95,11 @@ impl Flight {
         self.load.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         self.bytes = bytes;
     }
+
+    /// Returns how many bytes the request keeps in memory.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl Drop for Flight {
@@ -119,23 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn either_bound_is_kept_and_what_is_exempt_has_as_much_again() {
-        let by_number = in_flight();
-        let mut flights: Vec<_> = (0..2).map(|_| by_number.begin()).collect();
-        assert!(!by_number.is_overloaded(false));
-        flights.extend((0..2).map(|_| by_number.begin()));
-        assert!(by_number.is_overloaded(false) && !by_number.is_overloaded(true));
-        flights.push(by_number.begin());
-        assert!(by_number.is_overloaded(true));
+    fn either_bound_is_kept() {
+        let in_flight = in_flight();
+        let mut flights: Vec<_> = (0..2).map(|_| in_flight.begin()).collect();
+        flights[0].hold(10);
+        assert!(!in_flight.are_many() && !in_flight.are_large());
+        flights.push(in_flight.begin());
+        assert!(in_flight.are_many());
         flights.truncate(2);
-        assert!(!by_number.is_overloaded(false));
-
-        let by_bytes = in_flight();
-        let mut flight = by_bytes.begin();
-        flight.hold(11);
-        assert!(by_bytes.is_overloaded(false) && !by_bytes.is_overloaded(true));
-        flight.hold(10);
-        assert!(!by_bytes.is_overloaded(false));
+        assert!(!in_flight.are_many());
+        flights[1].hold(1);
+        assert!(in_flight.are_large());
+        flights[0].hold(9);
+        assert_eq!([flights[0].held(), flights[1].held()], [9, 1]);
+        assert!(!in_flight.are_large());
     }
 
     #[test]

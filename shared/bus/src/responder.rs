@@ -9,8 +9,8 @@
 //! a tenth of the rate.) What is slow is spawned. What is queued or spawned is in flight until it is answered, and that is
 //! bounded; where much waits, a second thread handles too (see `relief`), and a queue that stays long is cut (see `queue`).
 //!
-//! A request is acked when its turn comes or when the batch before it ends, whichever is first: within a millisecond, where
-//! the shortest ack timeout is 100 ms. (An ack as soon as it is heard would be a write of its own: measured, a twentieth of
+//! A request is acked when its turn comes or when the batch before it ends, whichever is first: within a millisecond unless
+//! claims are huge, where the shortest ack timeout is 100 ms. (An ack as soon as it is heard would be a write of its own: measured, a twentieth of
 //! the rate.)
 //!
 //! Answer instead of ack: where it is allowed, a request that is answered at once is not acked, which saves a third of the
@@ -26,7 +26,7 @@ mod relief;
 
 use crate::clock::Clock;
 use crate::connection::{Connection, ConnectionClosed, Message, Subscription};
-use crate::handler::{Acknowledge, Handling, Route, Scope};
+use crate::handler::{Acknowledge, Handling, Route, Scope, Urgency};
 use crate::identity::Identity;
 use crate::in_flight::{InFlight, Limits};
 use crate::observer::Observation;
@@ -77,7 +77,8 @@ pub(crate) struct Responder {
     arrived: Arc<Notify>,
     /// Whether requests are answered without an ack where their route allows it.
     without_ack: Arc<AtomicBool>,
-    in_flight: InFlight,
+    sheddable: InFlight,
+    exempt: InFlight,
     overload_refusals: AtomicU64,
     refusals: Refusals,
     relief: Relief,
@@ -120,7 +121,8 @@ impl Responder {
             queue: Mutex::new(Queue::new(settings.limits.requests)),
             arrived: Arc::clone(&arrived),
             without_ack,
-            in_flight: InFlight::new(settings.limits),
+            sheddable: InFlight::new(settings.limits),
+            exempt: InFlight::new(settings.limits),
             overload_refusals: AtomicU64::new(0),
             refusals: Refusals::new(settings.reveal),
             relief: Relief::new(settings.relief_from),
@@ -204,11 +206,22 @@ impl Responder {
 
     /// Waits until every request that was heard is answered.
     pub(crate) async fn drained(&self) {
-        self.in_flight.none().await;
+        while self.in_flight() > 0 {
+            self.sheddable.none().await;
+            self.exempt.none().await;
+        }
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.count()
+        self.sheddable.count().saturating_add(self.exempt.count())
+    }
+
+    /// Returns those among which a request of that urgency counts.
+    fn in_flight_of(&self, urgency: Urgency) -> &InFlight {
+        match urgency {
+            Urgency::Sheddable => &self.sheddable,
+            Urgency::Exempt => &self.exempt,
+        }
     }
 
     pub(crate) fn overload_refusals(&self) -> u64 {
@@ -301,18 +314,19 @@ impl Responder {
         self.admit(pending).await;
     }
 
-    /// Queues a whole request if there is room for it, or if another caller has more waiting.
+    /// Queues a whole request if there is room for it among its kind, or if another caller has more of it waiting.
     async fn admit(self: &Arc<Self>, mut pending: Pending) {
-        let exempt = pending.is_exempt();
-        let standing = !exempt && self.queue().is_standing(pending.heard);
-        if standing || self.in_flight.is_overloaded(exempt) {
+        let urgency = pending.urgency();
+        let in_flight = self.in_flight_of(urgency);
+        let standing = urgency == Urgency::Sheddable && self.queue().is_standing(pending.heard);
+        let large = in_flight.are_large();
+        if standing || large || in_flight.are_many() {
             self.overload_refusals.fetch_add(1, Ordering::Relaxed);
-            let in_its_place = if exempt {
-                None
-            } else {
-                let caller = pending.request.from_host();
-                self.queue().make_room(caller, |other| !other.is_exempt())
-            };
+            let size = pending.flight.held();
+            // Where memory is short, a large request does not take the place of a small one.
+            let may_go = |other: &Pending| !large || other.flight.held() >= size;
+            let caller = pending.request.from_host();
+            let in_its_place = self.queue().make_room(caller, urgency, may_go);
             if let Some(other) = in_its_place {
                 self.enqueue(std::mem::replace(&mut pending, other));
             }
@@ -323,7 +337,8 @@ impl Responder {
 
     fn enqueue(self: &Arc<Self>, pending: Pending) {
         let request = pending.request.clone();
-        let waiting = self.queue().push(request.from_host(), pending);
+        let urgency = pending.urgency();
+        let waiting = self.queue().push(request.from_host(), urgency, pending);
         if waiting == 1 {
             self.arrived.notify_one();
         }
@@ -333,17 +348,20 @@ impl Responder {
     /// Handles what is queued, until nothing is.
     async fn work_off(self: &Arc<Self>) {
         let mut handled = 0_usize;
+        let mut began = self.clock.now();
         loop {
             // A guard in the condition would live as long as the loop's body.
             let pending = self.queue().pop();
             let Some(pending) = pending else { return };
-            self.run(pending).await;
-            handled = handled.wrapping_add(1);
-            if handled.is_multiple_of(BATCH) {
+            let now = self.clock.now();
+            self.run(pending, now).await;
+            handled = handled.saturating_add(1);
+            if handled >= BATCH || now.saturating_duration_since(began) >= LONG_BATCH {
                 self.ack_late().await;
                 // First the connection writes and reads, then what it delivered is queued.
                 tokio::task::yield_now().await;
                 behind_who_is_ready().await;
+                (handled, began) = (0, self.clock.now());
             }
         }
     }
@@ -367,9 +385,9 @@ impl Responder {
         }
     }
 
-    /// Runs a handler; a panic stays inside its request.
-    async fn run(self: &Arc<Self>, mut pending: Pending) {
-        if self.clock.now() >= pending.expires {
+    /// Runs a handler at `now`; a panic stays inside its request.
+    async fn run(self: &Arc<Self>, mut pending: Pending, now: Instant) {
+        if now >= pending.expires {
             return self.refuse(pending, Refusal::TooLate).await;
         }
         if self.owes_ack(&pending) && self.ack(&mut pending, Fragment::WHOLE).await.is_err() {
@@ -453,6 +471,8 @@ pub enum SubscribeError {
 const LATE: Duration = Duration::from_millis(20);
 /// Requests handled between two looks at what arrived: about 400 µs of signatures.
 const BATCH: usize = 32;
+/// A batch ends one request after it took so long, where requests are large.
+const LONG_BATCH: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests;

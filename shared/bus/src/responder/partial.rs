@@ -6,7 +6,7 @@ use super::Responder;
 use super::pending::{Pending, budget_of};
 use crate::failure::Failure;
 use crate::handler::{Incoming, Received};
-use microbus_wire::fragment::{JoinError, Joined, Joiner};
+use microbus_wire::fragment::{JoinError, Joined, Joiner, MAX_SETS};
 use microbus_wire::frame::Request;
 use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
@@ -30,6 +30,13 @@ impl Partial {
             pending: HashMap::new(),
             watched: false,
         }
+    }
+
+    /// Tells whether a caller has as many incomplete requests as one may have, and this is another one.
+    fn is_too_much(&self, caller: &str, key: &str) -> bool {
+        let of_caller = |pending: &&Pending| pending.request.from_host() == caller;
+        !self.pending.contains_key(key)
+            && self.pending.values().filter(of_caller).count() >= MOST_OF_ONE
     }
 
     /// Takes out those of whom to tell that the rest did not come.
@@ -61,6 +68,11 @@ impl Responder {
         let from_id = fragment.header(header::FROM_ID).unwrap_or_default();
         let (from_host, id) = (fragment.from_host(), fragment.message_id());
         let key = format!("{from_host}|{from_id}|{id}");
+        if self.partial().is_too_much(from_host, &key) {
+            self.answer(pending, Err(refusal(JoinError::TooManyMessages)))
+                .await;
+            return None;
+        }
         // A slice keeps its whole message in memory, which the joiner's bounds do not see.
         let frame = fragment.frame().detached();
         pending.request = fragment.of_frame(fragment.frame().head());
@@ -148,5 +160,7 @@ fn refusal(error: JoinError) -> Failure {
 
 /// How many round trips the next fragment may take to arrive (spec: microbus-wire 1.4).
 const PATIENCE: u32 = 8;
+/// How many incomplete requests one caller may have: a quarter of all, so that it leaves room for others.
+const MOST_OF_ONE: usize = MAX_SETS / 4;
 /// What a full fragment leaves free for its headers (spec: microbus-wire 1.4).
 const MOST_HEADERS: usize = 64 << 10;

@@ -65,8 +65,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn is_exempt(&self) -> bool {
-        self.endpoint.route.urgency == Urgency::Exempt
+    pub(super) fn urgency(&self) -> Urgency {
+        self.endpoint.route.urgency
     }
 
     /// Returns an ack and where it goes.
@@ -117,7 +117,7 @@ impl Responder {
             acked: false,
             heard: now,
             expires: now + budget,
-            flight: self.in_flight.begin(),
+            flight: self.in_flight_of(endpoint.route.urgency).begin(),
         })
     }
 

@@ -7,7 +7,10 @@
 //! A burst may be long, since it is soon worked off. A queue that stays long is another matter: all that waits in it comes
 //! late, and no more gets done for it. From then on it is kept short (`CoDel`, RFC 8289, has the same aim). What tells one
 //! from the other is how many requests came while it was long, not how long that took, which depends on the machine.
+//!
+//! What is exempt from that has lanes of its own, so that neither kind is refused for the other.
 
+use crate::handler::Urgency;
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -18,6 +21,8 @@ pub(super) struct Queue<T> {
     /// The lanes that are not empty, in the order in which they are served.
     turns: VecDeque<usize>,
     length: usize,
+    /// How many of those that wait may be shed.
+    sheddable: usize,
     /// How many requests found it long, but for gaps, and when the last of them did.
     long: Option<(usize, Instant)>,
     /// How many may find it long.
@@ -39,9 +44,10 @@ impl<T> Queue<T> {
             visited: 0,
         };
         Self {
-            lanes: (0..LANES).map(lane).collect(),
-            turns: VecDeque::with_capacity(LANES),
+            lanes: (0..2 * LANES).map(lane).collect(),
+            turns: VecDeque::with_capacity(2 * LANES),
             length: 0,
+            sheddable: 0,
             long: None,
             burst,
             hasher: RandomState::new(),
@@ -49,14 +55,14 @@ impl<T> Queue<T> {
     }
 
     /// Puts a request behind the others of its caller. Returns how many wait now.
-    pub(super) fn push(&mut self, caller: &str, item: T) -> usize {
-        let number = self.lane_of(caller);
+    pub(super) fn push(&mut self, caller: &str, urgency: Urgency, item: T) -> usize {
+        let number = self.lane_of(caller, urgency);
         if let Some(lane) = self.lanes.get_mut(number) {
             if lane.waiting.is_empty() {
                 self.turns.push_back(number);
             }
             lane.waiting.push_back(item);
-            self.length = self.length.saturating_add(1);
+            self.count(number, usize::saturating_add);
         }
         self.length
     }
@@ -66,17 +72,17 @@ impl<T> Queue<T> {
         let number = self.turns.pop_front()?;
         let lane = self.lanes.get_mut(number)?;
         let item = lane.waiting.pop_front();
-        self.length = self.length.saturating_sub(1);
         lane.visited = lane.visited.saturating_sub(1);
         if !lane.waiting.is_empty() {
             self.turns.push_back(number);
         }
+        self.count(number, usize::saturating_sub);
         item
     }
 
-    /// Tells whether a request that comes `now` finds it long enough, since no burst explains it any more.
+    /// Tells whether a request that may be shed and comes `now` finds it long enough, since no burst explains it any more.
     pub(super) fn is_standing(&mut self, now: Instant) -> bool {
-        if self.length < SHORT {
+        if self.sheddable < SHORT {
             return false;
         }
         let found = match self.long {
@@ -92,24 +98,35 @@ impl<T> Queue<T> {
         if self.length > few { self.pop() } else { None }
     }
 
-    /// Takes the newest request of whoever has most waiting, to make room for one of `caller`, if that one has fewer and
-    /// the request is one that `may_go`.
-    pub(super) fn make_room(&mut self, caller: &str, may_go: impl Fn(&T) -> bool) -> Option<T> {
-        let own = self.lane_of(caller);
+    /// Takes the newest request of whoever has most of that urgency waiting, to make room for one of `caller`, if that one
+    /// has fewer and the request is one that `may_go`.
+    pub(super) fn make_room(
+        &mut self,
+        caller: &str,
+        urgency: Urgency,
+        may_go: impl Fn(&T) -> bool,
+    ) -> Option<T> {
+        let own = self.lane_of(caller, urgency);
         let own_length = self.lanes.get(own).map_or(0, |lane| lane.waiting.len());
         let length_of = |number: &usize| self.lanes.get(*number).map(|lane| lane.waiting.len());
-        let number = self.turns.iter().copied().max_by_key(length_of)?;
+        let alike = |number: &usize| is_sheddable(*number) == is_sheddable(own);
+        let number = self
+            .turns
+            .iter()
+            .copied()
+            .filter(alike)
+            .max_by_key(length_of)?;
         let lane = self.lanes.get_mut(number)?;
         let longest = &mut lane.waiting;
         if longest.len() <= own_length.saturating_add(1) || !longest.back().is_some_and(may_go) {
             return None;
         }
         let item = longest.pop_back();
-        self.length = self.length.saturating_sub(1);
         lane.visited = lane.visited.min(longest.len());
         if longest.is_empty() {
             self.turns.retain(|turn| *turn != number);
         }
+        self.count(number, usize::saturating_sub);
         item
     }
 
@@ -129,11 +146,28 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Returns the number of a caller's lane.
-    pub(super) fn lane_of(&self, caller: &str) -> usize {
+    /// Returns the number of a caller's lane for requests of that urgency.
+    pub(super) fn lane_of(&self, caller: &str, urgency: Urgency) -> usize {
         let hash = self.hasher.hash_one(caller);
-        usize::try_from(hash % LANES as u64).unwrap_or(0)
+        let number = usize::try_from(hash % LANES as u64).unwrap_or(0);
+        match urgency {
+            Urgency::Sheddable => number,
+            Urgency::Exempt => number.saturating_add(LANES),
+        }
     }
+
+    /// Changes the counts by one request in the lane of that number.
+    fn count(&mut self, lane: usize, change: fn(usize, usize) -> usize) {
+        self.length = change(self.length, 1);
+        if is_sheddable(lane) {
+            self.sheddable = change(self.sheddable, 1);
+        }
+    }
+}
+
+/// Tells whether the requests in the lane of that number may be shed.
+fn is_sheddable(lane: usize) -> bool {
+    lane < LANES
 }
 
 /// So many more than an issuer has callers that few share one: who shares the lane of a flood is refused with it.
@@ -156,7 +190,9 @@ mod tests {
         let flood = "flood".to_owned();
         let other = (0..)
             .map(|number| format!("other-{number}"))
-            .find(|name| queue.lane_of(name) != queue.lane_of(&flood))
+            .find(|name| {
+                queue.lane_of(name, Urgency::Sheddable) != queue.lane_of(&flood, Urgency::Sheddable)
+            })
             .unwrap();
         (queue, flood, other)
     }
@@ -165,25 +201,29 @@ mod tests {
     fn one_caller_is_served_in_order() {
         let (mut queue, caller, _) = queue();
         assert_eq!(
-            [0, 1].map(|number| queue.push(&caller, (0, number))),
+            [0, 1].map(|number| queue.push(&caller, Urgency::Sheddable, (0, number))),
             [1, 2]
         );
         assert_eq!(
             [queue.pop(), queue.pop(), queue.pop()],
             [Some((0, 0)), Some((0, 1)), None]
         );
-        assert_eq!(queue.push(&caller, (0, 2)), 1);
+        assert_eq!(queue.push(&caller, Urgency::Sheddable, (0, 2)), 1);
     }
 
     #[test]
     fn who_helps_leaves_a_few() {
         let (mut queue, caller, other) = queue();
-        queue.push(&caller, (0, 0));
-        queue.push(&other, (1, 0));
-        queue.push(&caller, (0, 1));
+        queue.push(&caller, Urgency::Sheddable, (0, 0));
+        queue.push(&other, Urgency::Sheddable, (1, 0));
+        queue.push(&caller, Urgency::Sheddable, (0, 1));
         assert!(queue.pop_beyond(2).is_some());
         assert_eq!(queue.pop_beyond(2), None);
-        assert!(queue.make_room(&other, |_| true).is_none());
+        assert!(
+            queue
+                .make_room(&other, Urgency::Sheddable, |_| true)
+                .is_none()
+        );
         assert!(queue.pop().is_some());
         assert_eq!(queue.pop_beyond(1), None);
         assert!(queue.pop_beyond(0).is_some());
@@ -194,9 +234,9 @@ mod tests {
     fn a_flood_delays_another_caller_by_one_request_at_most() {
         let (mut queue, flood, other) = queue();
         for number in 0..1000 {
-            queue.push(&flood, (0, number));
+            queue.push(&flood, Urgency::Sheddable, (0, number));
         }
-        queue.push(&other, (1, 0));
+        queue.push(&other, Urgency::Sheddable, (1, 0));
         let place = std::iter::from_fn(|| queue.pop()).position(|(caller, _)| caller == 1);
         assert!(place <= Some(1), "{place:?}");
     }
@@ -205,15 +245,38 @@ mod tests {
     fn room_is_made_at_the_cost_of_whoever_has_most_waiting() {
         let (mut queue, flood, other) = queue();
         for number in 0..3 {
-            queue.push(&flood, (0, number));
+            queue.push(&flood, Urgency::Sheddable, (0, number));
         }
-        assert_eq!(queue.make_room(&flood, |_| true), None);
-        assert_eq!(queue.make_room(&other, |_| false), None);
-        assert_eq!(queue.make_room(&other, |_| true), Some((0, 2)));
-        queue.push(&other, (1, 0));
-        assert_eq!(queue.make_room(&other, |_| true), None);
+        assert_eq!(queue.make_room(&flood, Urgency::Sheddable, |_| true), None);
+        assert_eq!(queue.make_room(&other, Urgency::Sheddable, |_| false), None);
+        assert_eq!(
+            queue.make_room(&other, Urgency::Sheddable, |_| true),
+            Some((0, 2))
+        );
+        queue.push(&other, Urgency::Sheddable, (1, 0));
+        assert_eq!(queue.make_room(&other, Urgency::Sheddable, |_| true), None);
         let left: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(left.len(), 3);
+    }
+
+    #[test]
+    fn no_room_is_made_for_one_kind_at_the_cost_of_the_other_nor_does_that_make_it_long() {
+        let (mut queue, flood, other) = queue();
+        for _ in 0..2 * SHORT {
+            queue.push(&flood, Urgency::Exempt, (0, 0));
+        }
+        let now = SystemClock.now();
+        assert!((0..2 * BURST).all(|_| !queue.is_standing(now)));
+        assert_eq!(queue.make_room(&other, Urgency::Sheddable, |_| true), None);
+        assert!(queue.make_room(&other, Urgency::Exempt, |_| true).is_some());
+        queue.push(&flood, Urgency::Sheddable, (1, 0));
+        queue.push(&flood, Urgency::Sheddable, (1, 1));
+        assert_eq!(
+            queue.make_room(&other, Urgency::Sheddable, |_| true),
+            Some((1, 1))
+        );
+        let first = [queue.pop(), queue.pop()].map(|item| item.unwrap().0);
+        assert_eq!(first, [0, 1], "they take turns");
     }
 
     #[test]
@@ -223,7 +286,7 @@ mod tests {
         let mut standing_at = |length, milliseconds| {
             while queue.pop_beyond(length).is_some() {}
             while queue.length < length {
-                queue.push(&caller, (0, 0));
+                queue.push(&caller, Urgency::Sheddable, (0, 0));
             }
             queue.is_standing(begin + Duration::from_millis(milliseconds))
         };
@@ -243,9 +306,9 @@ mod tests {
     fn a_visit_sees_each_caller_from_its_oldest_on_and_each_request_until_it_is_done_with_it() {
         let (mut queue, flood, other) = queue();
         for number in 0..3 {
-            queue.push(&flood, (0, number));
+            queue.push(&flood, Urgency::Sheddable, (0, number));
         }
-        queue.push(&other, (1, 0));
+        queue.push(&other, Urgency::Sheddable, (1, 0));
         let visit = |queue: &mut Queue<(u8, u32)>, done_with| {
             let mut seen = Vec::new();
             queue.visit(|item| {
@@ -259,8 +322,11 @@ mod tests {
         // What is served or displaced is not counted as visited any more.
         assert_eq!([queue.pop(), queue.pop()], [Some((0, 0)), Some((1, 0))]);
         assert_eq!(visit(&mut queue, 2), [(0, 1), (0, 2)]);
-        assert_eq!(queue.make_room(&other, |_| true), Some((0, 2)));
-        queue.push(&flood, (0, 3));
+        assert_eq!(
+            queue.make_room(&other, Urgency::Sheddable, |_| true),
+            Some((0, 2))
+        );
+        queue.push(&flood, Urgency::Sheddable, (0, 3));
         assert_eq!(visit(&mut queue, 3), [(0, 3)]);
     }
 }

@@ -50,7 +50,8 @@ impl Responder {
             // A guard in the condition would live as long as the loop's body.
             let pending = self.queue().pop_beyond(enough);
             let Some(pending) = pending else { break };
-            self.run(pending).await;
+            let now = self.clock.now();
+            self.run(pending, now).await;
         }
         self.relief.under_way.store(false, Ordering::Release);
     }

@@ -119,7 +119,8 @@ impl Bench {
     fn another_caller(&self) -> &'static str {
         let queue = self.responder.queue();
         let hosts = ["http.ingress.core", "smtp.ingress.core", "mcp.ingress.core"];
-        let shares = |host: &&str| queue.lane_of(host) == queue.lane_of("tester.client");
+        let lane_of = |host: &str| queue.lane_of(host, Urgency::Sheddable);
+        let shares = |host: &&str| lane_of(host) == lane_of("tester.client");
         hosts.into_iter().find(|host| !shares(host)).unwrap()
     }
 
@@ -340,6 +341,31 @@ async fn beyond_the_bound_a_request_is_shed_at_once_unless_it_is_exempt() {
         bench.send(MINT, request(&[])).await;
         assert_eq!(bench.statuses().await, [408], "there is room again");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_exempt_takes_no_room_from_what_is_not() {
+    let mut setup = Setup::default();
+    setup.settings.limits = Limits {
+        requests: 2,
+        bytes: 2 * request(&[]).len(),
+    };
+    let mut bench = setup
+        .start()
+        .await
+        .mint(|_| ok("{}"))
+        .await
+        .serve("/ping", Delivery::One, Urgency::Exempt, |_| {
+            Handling::Later(Box::pin(std::future::pending()))
+        })
+        .await;
+    for _ in 0..3 {
+        bench
+            .send(&MINT.replace("mint", "ping"), request(&[]))
+            .await;
+    }
+    bench.send(MINT, request(&[])).await;
+    assert_eq!(bench.statuses().await, [503, 200, 408, 408]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -90,14 +90,16 @@ async fn what_waits_in_the_queue_is_acked_before_its_caller_gives_up() {
     let sent = sent(&mut bench).await;
     let of = |wanted: OpCode| sent.iter().filter(move |(code, _)| *code == wanted);
     assert_eq!(of(OpCode::Res).count(), count);
-    // A batch of 32 takes 32 ms: what is in the first one is in time, whatever waits longer is acked, once.
+    // Batches end after three such requests: what is handled at the first end after 20 ms is in time, whatever waits longer
+    // is acked, once.
+    let in_time = 21;
     let acked: Vec<_> = of(OpCode::Ack).map(|(_, id)| id.as_str()).collect();
-    let waiting: Vec<_> = (BATCH..count).map(|number| number.to_string()).collect();
+    let waiting: Vec<_> = (in_time..count).map(|number| number.to_string()).collect();
     assert_eq!(acked, waiting);
     let first_ack = sent.iter().position(|(code, _)| *code == OpCode::Ack);
     assert_eq!(
         first_ack,
-        Some(BATCH),
+        Some(in_time),
         "acks go out between batches, not at the end"
     );
 }
@@ -174,6 +176,29 @@ async fn a_flood_of_one_caller_neither_delays_nor_displaces_another() {
         .count();
     assert_eq!(answers.len(), 301);
     assert_eq!(refused, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_memory_is_short_a_large_request_does_not_displace_a_small_one() {
+    let mut setup = Setup::default();
+    setup.settings.limits.bytes = 4 * request_number(0).len();
+    let mut bench = setup.start().await.mint(|_| ok("{}")).await;
+    for number in 0..4 {
+        bench.send(MINT, request_number(number)).await;
+    }
+    let ingress = bench.another_caller().replace('.', "_");
+    let of_ingress = MINT.replace("tester_client", &ingress);
+    let headers = [CALLER[0], ("Microbus-Msg-Id", "4")];
+    let large = request_to("/mint", &headers, &"{}".repeat(100));
+    bench.send(&of_ingress, large).await;
+    bench.send(&of_ingress, request_number(5)).await;
+    let heard = bench.heard().await;
+    let refused = heard.iter().filter(|(_, response)| response.status == 503);
+    let ids: Vec<_> = refused
+        .map(|(_, response)| response.headers.get(header::MESSAGE_ID).unwrap())
+        .collect();
+    // The large one itself, and the newest of the other caller for the small one.
+    assert_eq!(ids, ["4", "3"]);
 }
 
 #[tokio::test(start_paused = true)]

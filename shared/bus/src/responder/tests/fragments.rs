@@ -50,6 +50,23 @@ async fn fragments_of_different_senders_and_messages_are_not_mixed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn incomplete_requests_of_one_caller_leave_room_for_another() {
+    let mut bench = echo().await;
+    for number in 0..300 {
+        bench.send(MINT, fragment(1, 2, &number.to_string())).await;
+    }
+    let elsewhere = MINT.replace("tester_client", "other_client");
+    for index in [1, 2] {
+        bench.send(&elsewhere, fragment(index, 2, "x")).await;
+        bench.send(MINT, fragment(index, 2, "0")).await;
+    }
+    let answers = bench.answers().await;
+    let count = |status| answers.iter().filter(|one| one.status == status).count();
+    // Of the 300, 256 may wait; the first is a duplicate then.
+    assert_eq!([count(503), count(200), count(400)], [44, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fragment_that_does_not_fit_is_answered_400() {
     for parts in [
         vec![(1, 3), (1, 3)],
