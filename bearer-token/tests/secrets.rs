@@ -152,6 +152,21 @@ fn a_configuration_file_that_does_not_parse_is_not_quoted() {
     let mut issuer = Setup::new().with_file("config.yaml", &config).serve();
     assert!(issuer.log().contains("Parsing config file"));
     planted.is_not_in("its log", issuer.log().as_bytes());
+    for deployment in ["PROD", "LAB"] {
+        let ended = Setup::new()
+            .with_file("config.yaml", &config)
+            .with_variable("MICROBUS_DEPLOYMENT", deployment)
+            .end();
+        assert_eq!(ended.code, Some(78), "{}", ended.log);
+        assert!(
+            ended
+                .log
+                .contains("/config.yaml cannot be used: not valid YAML at line"),
+            "{}",
+            ended.log
+        );
+        planted.is_not_in("its last words", ended.log.as_bytes());
+    }
 }
 
 fn files_in(folder: &Path) -> Vec<String> {

@@ -80,6 +80,85 @@ async fn the_configurator_can_narrow_and_never_widen() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_read_at_a_refresh_lets_nobody_through() {
+    let bus = Bus::start().await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "LAB")
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        .with_variable("MICROBUS_PROMETHEUS_EXPORTER", "1")
+        .with_file("config.yaml", CONFIG);
+    let issuer = setup.start();
+    issuer.until_logged("\"Serving\"").await;
+    let host = Product::ACCESS_TOKEN.host;
+    let stranger = bus.caller("stranger.client", "id-tester0000").await;
+    let minter = bus.caller("tester.client", "id-tester0001").await;
+    let refresh = async || {
+        let refreshed = minter.post(host, 888, "/config-refresh", "{}").await;
+        refreshed.response().status()
+    };
+    let reload = async || {
+        let metrics = minter.get(host, 888, "/metrics").await.body();
+        let metrics = String::from_utf8(metrics).unwrap();
+        let value = |name: &str| {
+            let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+            line.rsplit(' ').next().unwrap().to_owned()
+        };
+        (
+            value("microbus_token_config_last_reload_successful"),
+            value("microbus_token_invalid_configuration_total"),
+        )
+    };
+    assert_eq!(reload().await, ("1".to_owned(), "0".to_owned()));
+
+    issuer.write_file("config.yaml", "access.token.core:\n  Minters: [\n");
+    assert_eq!(refresh().await, 500);
+    let kept = issuer.until_logged("keeping the values read before").await;
+    assert!(kept.contains("/config.yaml cannot be used"), "{kept}");
+    let (successful, invalid) = reload().await;
+    assert_eq!(successful, "0");
+    assert_ne!(invalid, "0");
+    assert_eq!(mint(&stranger, host, "{}").await, 403);
+    assert_eq!(mint(&minter, host, "{}").await, 200);
+
+    issuer.write_file(
+        "config.yaml",
+        "access.token.core:\n  Minters: stranger.client\n",
+    );
+    assert_eq!(refresh().await, 200);
+    assert_eq!(reload().await.0, "1");
+    assert_eq!(mint(&stranger, host, "{}").await, 200);
+    assert_eq!(mint(&minter, host, "{}").await, 403);
+
+    std::fs::create_dir(issuer.folder().join("config.local.yaml")).unwrap();
+    issuer.write_file("config.yaml", CONFIG);
+    assert_eq!(refresh().await, 500, "a file that was not there before");
+    assert_eq!(mint(&minter, host, "{}").await, 403);
+}
+
+#[tokio::test]
+async fn a_file_that_was_skipped_at_the_start_holds_no_refresh_up() {
+    let bus = Bus::start().await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        .with_file("config.yaml", CONFIG)
+        .with_file("config.local.yaml", "[");
+    let issuer = setup.start();
+    issuer.until_logged("Parsing config file").await;
+    issuer.until_logged("Serving").await;
+    let host = Product::ACCESS_TOKEN.host;
+    let stranger = bus.caller("stranger.client", "id-tester0000").await;
+    issuer.write_file(
+        "config.yaml",
+        "access.token.core:\n  Minters: stranger.client\n",
+    );
+    let refreshed = stranger.post(host, 888, "/config-refresh", "{}").await;
+    assert_eq!(refreshed.response().status(), 200);
+    assert_eq!(mint(&stranger, host, "{}").await, 200);
+}
+
+#[tokio::test]
 async fn a_caller_that_asks_too_often_is_refused_and_others_are_not() {
     let bus = Bus::start().await;
     let setup = bus

@@ -279,6 +279,16 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "every_problem_of_the_configuration_is_listed_and_the_code_is_78",
     ),
     (
+        "a file of our own working directory that cannot be read or is no YAML",
+        "bearer-token/tests/secrets.rs",
+        "a_configuration_file_that_does_not_parse_is_not_quoted",
+    ),
+    (
+        "the same at a refresh, or any invalid file",
+        "tests/e2e/policy.rs",
+        "a_file_that_cannot_be_read_at_a_refresh_lets_nobody_through",
+    ),
+    (
         "invalid value from the configurator",
         "tests/e2e/configuration.rs",
         "a_bad_value_from_the_configurator_is_the_default_at_start_and_the_old_value_later",

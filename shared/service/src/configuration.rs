@@ -3,7 +3,7 @@
 //! Source: spec: microbus-wire 8.1, 8.2, 13.11, 13.13.
 
 use crate::deployment::{ConfigurationSource, Surroundings};
-use crate::files;
+use crate::files::{self, Unusable};
 use crate::metrics::{Callback, Metrics};
 use crate::property::ANSWER_WITHOUT_ACK;
 use crate::service::{Profile, Service};
@@ -44,7 +44,16 @@ pub(crate) struct Configuration {
 
 struct InForce {
     settings: Option<Settings>,
-    files: Texts,
+    files: OwnFiles,
+}
+
+/// What was taken from the process's own files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnFiles {
+    /// What they and the environment say, valid as a whole.
+    pub(crate) values: Texts,
+    /// Files that could not be used when they were read, so that nothing of them counts.
+    pub(crate) skipped: Vec<PathBuf>,
 }
 
 /// Why there is no configuration to start with.
@@ -74,7 +83,7 @@ impl Configuration {
         profile: &'static Profile,
         surroundings: &Surroundings,
         environment: Texts,
-        files: Texts,
+        files: OwnFiles,
         service: Arc<dyn Service>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
@@ -116,7 +125,8 @@ impl Configuration {
             }
             Err(error) => return Err(error),
         };
-        let resolution = settings::resolve(self.profile.properties, &in_force.files, &remote, None)
+        let files = &in_force.files.values;
+        let resolution = settings::resolve(self.profile.properties, files, &remote, None)
             .map_err(ConfigurationError::Default)?;
         self.report(&resolution);
         self.service
@@ -165,14 +175,28 @@ impl Configuration {
             None => request,
         };
         let remote = self.remote(connector, within).await.map_err(failure)?;
-        self.reread_files(&mut in_force);
+        let reread = self.reread_files(&mut in_force);
+        self.put_in_force(&mut in_force, &remote, connector)?;
+        reread
+    }
+
+    fn put_in_force(
+        &self,
+        in_force: &mut InForce,
+        remote: &Texts,
+        connector: &Connector,
+    ) -> Result<(), Failure> {
         let InForce {
             settings: before,
             files,
         } = &*in_force;
-        let resolution =
-            settings::resolve(self.profile.properties, files, &remote, before.as_ref())
-                .map_err(|error| failure(ConfigurationError::Default(error)))?;
+        let resolution = settings::resolve(
+            self.profile.properties,
+            &files.values,
+            remote,
+            before.as_ref(),
+        )
+        .map_err(|error| failure(ConfigurationError::Default(error)))?;
         self.report(&resolution);
         // Without one of the keys the others may be the wrong ones to sign with: then nothing changes.
         if let Some(bad) = resolution.refused.iter().find(|refused| refused.is_key()) {
@@ -198,9 +222,12 @@ impl Configuration {
     }
 
     /// Takes the files over if they are valid as a whole; else the values read before stay.
-    fn reread_files(&self, in_force: &mut InForce) {
+    ///
+    /// # Errors
+    /// When they stay.
+    fn reread_files(&self, in_force: &mut InForce) -> Result<(), Failure> {
         if self.source == ConfigurationSource::Defaults {
-            return;
+            return Ok(());
         }
         let read = files::read(
             &self.directory,
@@ -212,16 +239,27 @@ impl Configuration {
         if let Err(invalid) = settings::check_files(self.profile.properties, &values) {
             problems.extend(invalid.iter().map(ToString::to_string));
         }
+        // Without a file that counted until now, what it restricts would be unrestricted.
+        let (still, newly): (Vec<_>, Vec<_>) = read
+            .skipped
+            .into_iter()
+            .partition(|file| in_force.files.skipped.contains(&file.path));
+        problems.extend(newly.iter().map(ToString::to_string));
+        log_skipped(&still);
         for problem in &problems {
             tracing::error!(
                 error = problem,
                 "Invalid config file, keeping the values read before"
             );
+            self.metrics.invalid_configuration.inc();
         }
-        log_skipped(&read.skipped);
-        if problems.is_empty() {
-            in_force.files = values;
+        if let Some(problem) = problems.first() {
+            let failure = Failure::new(ErrorStatus::INTERNAL, "invalid configuration file");
+            return Err(failure.with_detail(problem));
         }
+        let skipped = still.into_iter().map(|file| file.path).collect();
+        in_force.files = OwnFiles { values, skipped };
+        Ok(())
     }
 
     fn report(&self, resolution: &Resolution) {
@@ -305,9 +343,9 @@ impl Configuration {
     }
 }
 
-pub(crate) fn log_skipped(skipped: &[(PathBuf, String)]) {
-    for (path, error) in skipped {
-        tracing::error!(path = %path.display(), error, "Parsing config file");
+pub(crate) fn log_skipped(skipped: &[Unusable]) {
+    for Unusable { path, cause } in skipped {
+        tracing::error!(path = %path.display(), error = cause, "Parsing config file");
     }
 }
 

@@ -20,8 +20,16 @@ pub(crate) struct FileValues {
     pub(crate) values: Texts,
     /// Everything wrong in our own section, one sentence each; non-empty means refuse to start.
     pub(crate) problems: Vec<String>,
-    /// Files that could not be read or parsed and were skipped, with the reason.
-    pub(crate) skipped: Vec<(PathBuf, String)>,
+    /// Files that could not be used and were skipped.
+    pub(crate) skipped: Vec<Unusable>,
+}
+
+/// A file that could not be read or parsed; what it says is not quoted.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be used: {cause}; mend it")]
+pub(crate) struct Unusable {
+    pub(crate) path: PathBuf,
+    pub(crate) cause: String,
 }
 
 /// Reads the files that apply to `hostname`, from the root directory down to `directory`.
@@ -40,7 +48,10 @@ pub(crate) fn read(directory: &Path, hostname: &str, properties: &[Property]) ->
                 Ok(text) => read_one(&path, &text, hostname, properties, &mut found),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Silence would let defaults pass for what the operator wrote there.
-                Err(error) => found.skipped.push((path, error.to_string())),
+                Err(error) => found.skipped.push(Unusable {
+                    path,
+                    cause: error.to_string(),
+                }),
             }
         }
     }
@@ -56,8 +67,9 @@ fn read_one(
 ) {
     let sections: Sections = match yaml::parse(text) {
         Ok(sections) => sections,
-        Err(problem) => {
-            found.skipped.push((path.to_owned(), problem));
+        Err(cause) => {
+            let path = path.to_owned();
+            found.skipped.push(Unusable { path, cause });
             return;
         }
     };
@@ -352,10 +364,9 @@ mod tests {
     fn a_file_that_does_not_parse_is_skipped_without_quoting_it() {
         let found = read_text("access.token.core:\n  One: [planted-secret\n");
         assert_eq!(found.skipped.len(), 1);
-        assert!(
-            !found.skipped[0].1.contains("planted"),
-            "{}",
-            found.skipped[0].1
+        assert_eq!(
+            found.skipped[0].to_string(),
+            "config.yaml cannot be used: not valid YAML at line 3, column 1; mend it"
         );
     }
 }

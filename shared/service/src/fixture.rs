@@ -1,6 +1,6 @@
 //! What the tests of several files need: two profiles, a connector on a bus of its own, a service that does nothing.
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, OwnFiles};
 use crate::deployment::{Deployment, Surroundings};
 use crate::environment::Environment;
 use crate::health::Health;
@@ -145,7 +145,7 @@ pub(crate) fn configuration(metrics: &Arc<Metrics>) -> Arc<Configuration> {
         &ACCESS,
         &surroundings,
         Texts::new(),
-        Texts::new(),
+        OwnFiles::default(),
         Arc::new(Idle),
         Arc::clone(metrics),
         Arc::new(SystemClock),

@@ -4,7 +4,7 @@
 //! once, with every problem listed.
 
 use crate::audit::Audit;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, OwnFiles};
 use crate::deployment::{BusChoice, ConfigurationSource, Surroundings};
 use crate::exit::Exit;
 use crate::further::Further;
@@ -77,7 +77,7 @@ struct Process {
     door: SocketAddr,
     identity: Identity,
     environment: Texts,
-    files: Texts,
+    files: OwnFiles,
     service: Arc<dyn Service>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,

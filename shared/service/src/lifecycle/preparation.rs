@@ -2,8 +2,8 @@
 
 use super::{Ending, Options, Process};
 use crate::audit::{self, Audit};
-use crate::configuration;
-use crate::deployment::{ConfigurationSource, Surroundings};
+use crate::configuration::{self, OwnFiles};
+use crate::deployment::{ConfigurationSource, Deployment, Surroundings};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::files::{self, FileValues};
@@ -53,6 +53,16 @@ impl Process {
             files::read(&directory, hostname.as_str(), profile.properties)
         };
         problems.extend(found.problems);
+        // What cannot be read may be who may mint.
+        let strict = matches!(
+            Deployment::of(&environment),
+            Ok(Deployment::Prod | Deployment::Lab)
+        );
+        let (unusable, skipped): (Vec<_>, Vec<_>) = found
+            .skipped
+            .into_iter()
+            .partition(|file| strict && file.path.parent() == Some(&directory));
+        problems.extend(unusable.iter().map(ToString::to_string));
         let by_environment = own_file::paths(profile.properties, &environment);
         let files = settings::layered(&by_environment, found.values);
         if let Err(invalid) = settings::check_files(profile.properties, &files) {
@@ -155,14 +165,17 @@ impl Process {
         )
         .map_err(|error| internal(&error))?;
         log_panics();
-        configuration::log_skipped(&found.skipped);
+        configuration::log_skipped(&skipped);
         Ok(Self {
             profile,
             surroundings,
             door,
             identity,
             environment: by_environment,
-            files,
+            files: OwnFiles {
+                values: files,
+                skipped: skipped.into_iter().map(|file| file.path).collect(),
+            },
             service,
             metrics,
             health,
