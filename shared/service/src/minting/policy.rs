@@ -3,6 +3,7 @@
 use crate::yaml;
 use microbus_required_claims::RequiredClaims;
 use microbus_token::Claims;
+use microbus_wire::host::Hostname;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ impl MintPolicy {
     /// Reads a YAML map from caller host to expression. An expression that cannot be read refuses its caller alone.
     ///
     /// # Errors
-    /// When the text is no such map, with the remedy.
+    /// When the text is no such map or names no host, with the remedy.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -52,16 +53,18 @@ impl MintPolicy {
         let wanted = "write a YAML map from caller host to expression, such as `idp.bridge: \"!roles.admin\"`";
         let map: serde_yaml::Mapping =
             yaml::parse(text).map_err(|problem| format!("{wanted}: {problem}"))?;
-        let guards = map.into_iter().map(|(host, guard)| {
+        let mut guards = BTreeMap::<_, Vec<_>>::new();
+        for (host, guard) in map {
             let (Some(host), Some(guard)) = (host.as_str(), crate::files::scalar_text(guard))
             else {
                 return Err(wanted.to_owned());
             };
-            Ok((host.to_owned(), vec![Guard::new(guard)]))
-        });
-        Ok(Self {
-            guards: guards.collect::<Result<_, _>>()?,
-        })
+            let host = Hostname::parse(host)
+                .map_err(|error| format!("{wanted}; '{host}' is no host name: {error}"))?;
+            let of_host = guards.entry(host.as_str().to_owned()).or_default();
+            of_host.push(Guard::new(guard));
+        }
+        Ok(Self { guards })
     }
 
     /// Returns the policy that refuses what either refuses.
@@ -70,7 +73,8 @@ impl MintPolicy {
         let mut narrowed = self.clone();
         for (host, guards) in &other.guards {
             let own = narrowed.guards.entry(host.clone()).or_default();
-            own.extend(guards.iter().cloned());
+            let new: Vec<_> = guards.iter().filter(|one| !own.contains(one)).collect();
+            own.extend(new.into_iter().cloned());
         }
         narrowed
     }
@@ -181,6 +185,19 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_is_a_host_however_it_is_written() {
+        let policy = MintPolicy::parse("Idp.Bridge: \"!roles.admin\"\nidp.bridge: sub").unwrap();
+        for claims in [r#"{"sub":"harry","roles":["admin"]}"#, "{}"] {
+            assert!(judge(&policy, "idp.bridge", claims).is_err(), "{claims}");
+        }
+        assert_eq!(judge(&policy, "idp.bridge", r#"{"sub":"harry"}"#), Ok(()));
+        for bad in ["idp bridge: x", "'': x", "https://idp.bridge: x"] {
+            let error = MintPolicy::parse(bad).unwrap_err();
+            assert!(error.contains("is no host name: "), "{bad}: {error}");
+        }
+    }
+
+    #[test]
     fn narrowing_keeps_every_expression() {
         let own = MintPolicy::parse("a.core: x").unwrap();
         let told = MintPolicy::parse("a.core: y\nb.core: z").unwrap();
@@ -190,5 +207,6 @@ mod tests {
         assert!(judge(&narrowed, "a.core", r#"{"x":1}"#).is_err());
         assert!(judge(&narrowed, "b.core", "{}").is_err());
         assert_eq!(own.narrowed_by(&MintPolicy::default()), own);
+        assert_eq!(own.narrowed_by(&own), own);
     }
 }
