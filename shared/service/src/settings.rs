@@ -2,7 +2,8 @@
 //!
 //! Source: spec: microbus-wire 8.1. Order, weak to strong: default, files, configurator. A bad value in the files refuses
 //! the start; a bad value from the configurator must not become a crash loop of the fleet: the default serves at start,
-//! the old value at run time, and it is reported each time.
+//! the old value at run time, and it is reported each time. What the configurator can only narrow is then what both the
+//! files and the old value allow.
 
 use crate::minting::{MintPolicy, Minters};
 use crate::property::{InvalidValue, Property, Value};
@@ -171,9 +172,13 @@ pub(crate) fn resolve(
                     (own.0.narrowed_by(&value), property.show(text))
                 }
                 Ok(value) => (value, property.show(text)),
-                Err(invalid) if property.is_narrowed() && old.is_none() => {
+                // What our own files forbid since is forbidden, whatever the configurator last said.
+                Err(invalid) if property.is_narrowed() => {
                     resolution.refused.push(invalid);
-                    own
+                    match old {
+                        Some(old) => (own.0.narrowed_by(old), own.1),
+                        None => own,
+                    }
                 }
                 Err(invalid) => {
                     resolution.refused.push(invalid);
@@ -262,6 +267,50 @@ mod tests {
             invalid[0].to_string(),
             "Interval is 9s; the least allowed is 10s"
         );
+    }
+
+    #[test]
+    fn while_the_configurator_is_wrong_our_own_files_can_still_narrow() {
+        const NARROWED: &[Property] = &[
+            Property {
+                name: "Minters",
+                rule: Rule::Minters,
+                default: "",
+                effect: "",
+            },
+            Property {
+                name: "MintPolicy",
+                rule: Rule::MintPolicy,
+                default: "",
+                effect: "",
+            },
+        ];
+        let texts = |minters: &str, policy: &str| -> Texts {
+            [("Minters", minters), ("MintPolicy", policy)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned().into()))
+                .into()
+        };
+        let resolve = |files: &Texts, told: &Texts, before: Option<&Settings>| {
+            resolve(NARROWED, files, told, before).unwrap()
+        };
+        let wrong = texts("?", "?");
+        let start = resolve(
+            &texts("a.core b.core c.core", "a.core: x"),
+            &texts("a.core b.core", ""),
+            None,
+        );
+        let tightened = texts("b.core c.core", "a.core: x\nb.core: y");
+        let later = resolve(&tightened, &wrong, Some(&start.settings));
+        let minters = later.settings.minters("Minters");
+        let admitted = ["a.core", "b.core", "c.core"].map(|host| minters.admits(host));
+        assert_eq!(admitted, [false, true, false]);
+        assert_eq!(
+            later.settings.mint_policy("MintPolicy"),
+            MintPolicy::parse("a.core: x\nb.core: y").unwrap()
+        );
+        assert_eq!((later.changed.len(), later.refused.len()), (2, 2));
+        let again = resolve(&tightened, &wrong, Some(&later.settings));
+        assert_eq!(again.changed, []);
     }
 
     #[test]
