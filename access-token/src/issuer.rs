@@ -15,7 +15,8 @@ use microbus_token::{
     ACCESS_PADDING, Change, Claims, IdentityProvider, JwkSet, KeyError, KeyId, KeyStation,
     RingError, RotationPolicy, SigningKey, TokenId, VerifyingKey, force_access,
 };
-use rand::rngs::StdRng;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::{StdRng, SysRng};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,7 @@ pub struct Issuer {
     changes: watch::Sender<u64>,
     /// The replica whose first word is on its way.
     expected: watch::Sender<Option<Expected>>,
+    /// For token IDs alone.
     rng: Mutex<StdRng>,
     transformers: Vec<Box<dyn ClaimsTransformer>>,
     clock: Arc<dyn Clock>,
@@ -131,7 +133,7 @@ impl Issuer {
     pub fn start(&self, now: Instant) -> Result<(), RotationError> {
         let mut member = lock(&self.member);
         if member.ring().active().is_none() && member.ring().next().is_none() {
-            member.prepare(self.new_key()?, now)?;
+            member.prepare(Self::new_key()?, now)?;
         }
         self.publish(&member);
         Ok(())
@@ -285,7 +287,7 @@ impl Issuer {
         let outcome = member.advance(now);
         self.take_note(&member, &outcome);
         if member.rotation_due(now) {
-            let key = self.new_key()?;
+            let key = Self::new_key()?;
             tracing::info!(kid = %key.id(), "Key published, signs after the activation delay");
             member.prepare(key, now)?;
             self.publish(&member);
@@ -372,8 +374,13 @@ impl Issuer {
         self.published.load().keys.get(id).cloned()
     }
 
-    fn new_key(&self) -> Result<SigningKey, RotationError> {
-        Ok(SigningKey::generate(&mut *lock(&self.rng))?)
+    /// Makes a key.
+    ///
+    /// # Security
+    /// It comes from the operating system and not from a generator in our memory, whose state would give away every key
+    /// before and after it: [`Issuer::rotate`] mends a leak of that memory.
+    fn new_key() -> Result<SigningKey, RotationError> {
+        Ok(SigningKey::generate(&mut UnwrapErr(SysRng))?)
     }
 
     fn note_end(&self, lifetime: Duration) {

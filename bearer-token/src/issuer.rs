@@ -17,7 +17,8 @@ use microbus_token::{
     force_bearer,
 };
 use rand::Rng as _;
-use rand::rngs::StdRng;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::{StdRng, SysRng};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -231,7 +232,8 @@ impl Issuer {
             return Ok(());
         }
         let mut seed = vec![0; 32];
-        lock(&self.rng).fill_bytes(&mut seed);
+        // Not of our own generator, whose state would give the key away.
+        UnwrapErr(SysRng).fill_bytes(&mut seed);
         // Of a seed, so that its key ID follows from the public key like those of the operator's keys.
         let key = Arc::new(SigningKey::from_seed(&Secret::new(seed))?);
         tracing::warn!(

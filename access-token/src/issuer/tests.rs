@@ -169,6 +169,25 @@ fn without_a_key_nothing_is_minted_and_the_set_is_empty() {
 }
 
 #[test]
+fn no_key_comes_from_the_generator_in_memory() {
+    let [one, other] = [fixture(), fixture()];
+    let jti = |fixture: &Fixture| {
+        fixture
+            .verified(&fixture.mint("{}"))
+            .get_text("jti")
+            .unwrap()
+            .into_owned()
+    };
+    assert_eq!(jti(&one), jti(&other), "both have the same generator");
+    assert_ne!(one.kids(), other.kids());
+    for fixture in [&one, &other] {
+        fixture.issuer.rotate();
+        fixture.advance(Duration::ZERO);
+    }
+    assert_ne!(one.kids().first(), other.kids().first());
+}
+
+#[test]
 fn a_new_key_is_published_before_it_signs_and_the_old_one_until_its_tokens_are_dead() {
     let fixture = fixture();
     let old = fixture.mint("{}");

@@ -211,6 +211,16 @@ fn an_ephemeral_key_is_made_once_and_gives_way_for_good() {
 }
 
 #[test]
+fn an_ephemeral_key_does_not_come_from_the_generator_in_memory() {
+    let signers = [fixture(), fixture()].map(|fixture| {
+        let now = fixture.clock.now();
+        fixture.issuer.start_with_ephemeral_key(now).unwrap();
+        fixture.signer()
+    });
+    assert_ne!(signers[0], signers[1], "both have the same generator");
+}
+
+#[test]
 fn a_key_of_the_operator_makes_an_ephemeral_one_needless() {
     let fixture = with_keys(1);
     fixture

@@ -68,7 +68,7 @@ pub struct Parts<'a> {
     pub deployment: Deployment,
     /// Both times.
     pub clock: Arc<dyn Clock>,
-    /// A cryptographic generator, seeded by the operating system.
+    /// A cryptographic generator, seeded by the operating system; not for keys, since its state tells all that it gave.
     pub rng: StdRng,
     /// Who the process is on the bus.
     pub identity: &'a Identity,
