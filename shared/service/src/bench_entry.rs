@@ -32,7 +32,11 @@ pub fn minting(
         .iter()
         .map(|(name, text)| ((*name).to_owned(), (*text).to_owned().into()))
         .collect();
-    let settings = settings::resolve(&properties, &texts, &Texts::new(), None)?.settings;
+    let (own, invalid) = settings::judge_files(&properties, &texts);
+    if let Some(error) = invalid.into_iter().next() {
+        return Err(error.into());
+    }
+    let settings = settings::resolve(&properties, &own, &Texts::new(), None)?.settings;
     let common = CommonFields {
         plane: "microbus".to_owned(),
         service: profile.issuer.host().to_owned(),

@@ -7,7 +7,7 @@ use crate::files::{self, Unusable};
 use crate::metrics::{Callback, Metrics};
 use crate::property::ANSWER_WITHOUT_ACK;
 use crate::service::{Profile, Service};
-use crate::settings::{self, Resolution, Settings, Texts};
+use crate::settings::{self, OwnValues, Resolution, Settings, Texts};
 use microbus_bus::{Clock, Connector, Failure, Incoming, Outgoing, RequestError};
 use microbus_wire::address::Address;
 use microbus_wire::status::ErrorStatus;
@@ -51,7 +51,7 @@ struct InForce {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OwnFiles {
     /// What they and the environment say, valid as a whole.
-    pub(crate) values: Texts,
+    pub(crate) values: OwnValues,
     /// Files that could not be used when they were read, so that nothing of them counts.
     pub(crate) skipped: Vec<PathBuf>,
 }
@@ -235,10 +235,9 @@ impl Configuration {
             self.profile.properties,
         );
         let mut problems = read.problems;
-        let values = settings::layered(&self.environment, read.values);
-        if let Err(invalid) = settings::check_files(self.profile.properties, &values) {
-            problems.extend(invalid.iter().map(ToString::to_string));
-        }
+        let texts = settings::layered(&self.environment, read.values);
+        let (values, invalid) = settings::judge_files(self.profile.properties, &texts);
+        problems.extend(invalid.iter().map(ToString::to_string));
         // Without a file that counted until now, what it restricts would be unrestricted.
         let (still, newly): (Vec<_>, Vec<_>) = read
             .skipped

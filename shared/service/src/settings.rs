@@ -22,6 +22,10 @@ pub struct Settings {
 /// Values by property name, as text; wiped when dropped, since keys are among them.
 pub(crate) type Texts = BTreeMap<String, Zeroizing<String>>;
 
+/// Valid values of the process's own files and environment, each as it may be shown; no text of a key is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnValues(BTreeMap<&'static str, (Value, String)>);
+
 /// What came of reading all sources.
 #[derive(Debug)]
 pub(crate) struct Resolution {
@@ -109,7 +113,7 @@ impl Settings {
 /// # Errors
 /// When a default breaks its own rule: a fault of ours.
 pub fn default_settings(properties: &[Property]) -> Result<Settings, InvalidValue> {
-    Ok(resolve(properties, &Texts::new(), &Texts::new(), None)?.settings)
+    Ok(resolve(properties, &OwnValues::default(), &Texts::new(), None)?.settings)
 }
 
 /// Returns `weak` overridden by `strong`.
@@ -119,23 +123,29 @@ pub(crate) fn layered(weak: &Texts, strong: Texts) -> Texts {
     layered
 }
 
-/// Judges what the files say, before anything is put in force.
-///
-/// # Errors
-/// Every value that its property's rule refuses.
-pub(crate) fn check_files(properties: &[Property], files: &Texts) -> Result<(), Vec<InvalidValue>> {
-    let invalid: Vec<_> = properties
-        .iter()
-        .filter_map(|property| property.parse(files.get(property.name)?).err())
-        .collect();
-    if invalid.is_empty() {
-        Ok(())
-    } else {
-        Err(invalid)
+/// Judges what the files say, before anything is put in force: what is valid, and every value that its property's rule
+/// refuses.
+pub(crate) fn judge_files(
+    properties: &[Property],
+    files: &Texts,
+) -> (OwnValues, Vec<InvalidValue>) {
+    let mut own = OwnValues::default();
+    let mut invalid = Vec::new();
+    for property in properties {
+        let Some(text) = files.get(property.name) else {
+            continue;
+        };
+        match property.parse(text) {
+            Ok(value) => {
+                own.0.insert(property.name, (value, property.show(text)));
+            }
+            Err(error) => invalid.push(error),
+        }
     }
+    (own, invalid)
 }
 
-/// Resolves all properties from valid `files` and whatever the configurator says.
+/// Resolves all properties from what our own `files` say and whatever the configurator says.
 ///
 /// `before` is what is in force; `None` at start.
 ///
@@ -143,7 +153,7 @@ pub(crate) fn check_files(properties: &[Property], files: &Texts) -> Result<(), 
 /// When a default breaks its own rule: a fault of ours.
 pub(crate) fn resolve(
     properties: &[Property],
-    files: &Texts,
+    files: &OwnValues,
     configurator: &Texts,
     before: Option<&Settings>,
 ) -> Result<Resolution, InvalidValue> {
@@ -159,13 +169,8 @@ pub(crate) fn resolve(
         let forbidden = told.and_then(|text| property.refuse_from_configurator(text));
         let told = told.filter(|_| forbidden.is_none());
         resolution.refused.extend(forbidden);
-        let own = match files
-            .get(property.name)
-            .and_then(|text| Some((property.parse(text).ok()?, text)))
-        {
-            Some((value, text)) => (value, property.show(text)),
-            None => (default.clone(), property.show(property.default)),
-        };
+        let own = files.0.get(property.name).cloned();
+        let own = own.unwrap_or_else(|| (default.clone(), property.show(property.default)));
         let (value, shown) = match told {
             Some(text) => match property.parse(text) {
                 Ok(value) if property.is_narrowed() => {
@@ -217,6 +222,10 @@ mod tests {
         [("Interval".to_owned(), value.to_owned().into())].into()
     }
 
+    fn files(value: &str) -> OwnValues {
+        judge_files(PROPERTIES, &texts(value)).0
+    }
+
     fn seconds(resolution: &Resolution) -> u64 {
         resolution.settings.duration("Interval").as_secs()
     }
@@ -225,12 +234,12 @@ mod tests {
     fn the_configurator_overrides_files_and_files_override_the_default() {
         let none = Texts::new();
         for (files, configurator, expected) in [
-            (&none, &none, 20),
-            (&texts("30s"), &none, 30),
-            (&none, &texts("40s"), 40),
-            (&texts("30s"), &texts("40s"), 40),
+            (OwnValues::default(), &none, 20),
+            (files("30s"), &none, 30),
+            (OwnValues::default(), &texts("40s"), 40),
+            (files("30s"), &texts("40s"), 40),
         ] {
-            let resolution = resolve(PROPERTIES, files, configurator, None).unwrap();
+            let resolution = resolve(PROPERTIES, &files, configurator, None).unwrap();
             assert_eq!(seconds(&resolution), expected);
             assert_eq!(resolution.changed.is_empty(), expected == 20);
         }
@@ -238,8 +247,8 @@ mod tests {
 
     #[test]
     fn a_bad_value_from_the_configurator_is_the_default_at_start_and_the_old_value_later() {
-        let none = Texts::new();
-        let start = resolve(PROPERTIES, &texts("30s"), &texts("1s"), None).unwrap();
+        let none = OwnValues::default();
+        let start = resolve(PROPERTIES, &files("30s"), &texts("1s"), None).unwrap();
         assert_eq!((seconds(&start), start.refused.len()), (20, 1));
         let good = resolve(PROPERTIES, &none, &texts("50s"), Some(&start.settings)).unwrap();
         assert_eq!(good.changed, [("Interval", "50s".to_owned())]);
@@ -252,17 +261,17 @@ mod tests {
 
     #[test]
     fn a_value_that_the_configurator_no_longer_has_falls_back() {
-        let none = Texts::new();
+        let none = OwnValues::default();
         let set = resolve(PROPERTIES, &none, &texts("50s"), None).unwrap();
-        let unset = resolve(PROPERTIES, &none, &none, Some(&set.settings)).unwrap();
+        let unset = resolve(PROPERTIES, &none, &Texts::new(), Some(&set.settings)).unwrap();
         assert_eq!(seconds(&unset), 20);
         assert_eq!(unset.changed.len(), 1);
     }
 
     #[test]
     fn bad_values_in_files_are_all_reported() {
-        assert!(check_files(PROPERTIES, &texts("10s")).is_ok());
-        let invalid = check_files(PROPERTIES, &texts("9s")).unwrap_err();
+        assert!(judge_files(PROPERTIES, &texts("10s")).1.is_empty());
+        let (_, invalid) = judge_files(PROPERTIES, &texts("9s"));
         assert_eq!(
             invalid[0].to_string(),
             "Interval is 9s; the least allowed is 10s"
@@ -291,7 +300,8 @@ mod tests {
                 .into()
         };
         let resolve = |files: &Texts, told: &Texts, before: Option<&Settings>| {
-            resolve(NARROWED, files, told, before).unwrap()
+            let (files, _) = judge_files(NARROWED, files);
+            resolve(NARROWED, &files, told, before).unwrap()
         };
         let wrong = texts("?", "?");
         let start = resolve(
@@ -314,6 +324,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_key_in_a_file_no_text_is_kept() {
+        const KEY: &[Property] = &[Property {
+            name: "Interval",
+            rule: Rule::Key,
+            default: "",
+            effect: "",
+        }];
+        let text = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+        let (own, _) = judge_files(KEY, &texts(text));
+        let kept = format!("{own:?}");
+        assert!(
+            kept.contains("SigningKey(NHUPmL1Z_Pw)") && !kept.contains("MC4C"),
+            "{kept}"
+        );
+    }
+
+    #[test]
     fn a_path_is_taken_from_our_own_files_and_never_from_the_configurator() {
         const FILE: &[Property] = &[Property {
             name: "Interval",
@@ -324,7 +351,8 @@ mod tests {
             default: "",
             effect: "",
         }];
-        let resolution = resolve(FILE, &texts("/own"), &texts("/etc/shadow"), None).unwrap();
+        let (own, _) = judge_files(FILE, &texts("/own"));
+        let resolution = resolve(FILE, &own, &texts("/etc/shadow"), None).unwrap();
         assert_eq!(resolution.settings.own_file("Interval"), Some("/own"));
         assert_eq!(
             resolution.refused[0].to_string(),

@@ -8,8 +8,9 @@ fn settings(pairs: &[(&str, &str)]) -> Settings {
         .iter()
         .map(|(name, text)| ((*name).to_owned(), (*text).to_owned().into()))
         .collect();
-    settings::check_files(&AUDIT_PROPERTIES, &texts).unwrap();
-    settings::resolve(&AUDIT_PROPERTIES, &texts, &Texts::new(), None)
+    let (own, invalid) = settings::judge_files(&AUDIT_PROPERTIES, &texts);
+    assert_eq!(invalid, []);
+    settings::resolve(&AUDIT_PROPERTIES, &own, &Texts::new(), None)
         .unwrap()
         .settings
 }

@@ -64,10 +64,9 @@ impl Process {
             .partition(|file| strict && file.path.parent() == Some(&directory));
         problems.extend(unusable.iter().map(ToString::to_string));
         let by_environment = own_file::paths(profile.properties, &environment);
-        let files = settings::layered(&by_environment, found.values);
-        if let Err(invalid) = settings::check_files(profile.properties, &files) {
-            problems.extend(invalid.iter().map(ToString::to_string));
-        }
+        let texts = settings::layered(&by_environment, found.values);
+        let (files, invalid) = settings::judge_files(profile.properties, &texts);
+        problems.extend(invalid.iter().map(ToString::to_string));
         let door = options
             .door
             .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, profile.door_port).into());
