@@ -127,16 +127,21 @@ fn pem_block(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         else {
             continue;
         };
-        let end = format!("-----END {label}-----");
+        // Compared in place: of PEM that is flattened into one line the label is the whole key.
+        let is_end = |line: &str| {
+            line.strip_prefix("-----END ")
+                .and_then(|l| l.strip_suffix("-----"))
+                == Some(label)
+        };
         let mut body = Zeroizing::new(String::with_capacity(text.len()));
         // A damaged block is passed over, as Go does, and the search goes on behind its BEGIN line.
         let mut ahead = lines.clone();
         let ended = ahead.by_ref().any(|line| {
             // A line with a colon is a PEM header (RFC 1421).
-            if line != end && !line.contains(':') {
+            if !is_end(line) && !line.contains(':') {
                 body.extend(line.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r')));
             }
-            line == end
+            is_end(line)
         });
         if ended && let Some(der) = decode(&body) {
             return Some(der);
