@@ -104,6 +104,11 @@ fn every_other_key_of_openssl_is_named_and_refused() {
         ("genpkey -algorithm X25519", "an X25519 private key"),
         ("genpkey -algorithm ed448", "an Ed448 private key"),
         ("ecparam -genkey -noout -name prime256v1", "EC"),
+        ("ecparam -genkey -name prime256v1", "an EC private key"),
+        (
+            "genrsa -traditional -aes128 -passout pass:x 2048",
+            "an encrypted private key",
+        ),
         ("pkey -in key.pem -text", "-"),
     ] {
         let text = String::from_utf8(openssl(folder.path(), words)).unwrap();

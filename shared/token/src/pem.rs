@@ -43,6 +43,11 @@ pub fn read_key_text(text: &[u8]) -> Result<Option<SigningKey>, KeyTextError> {
     }
     match SigningKey::from_pkcs8_der(&der) {
         Ok(key) => Ok(Some(key)),
+        // What is encrypted is no DER, and a block of parameters that stands before its key is no key.
+        Err(KeyError::Malformed) if text.contains(ENCRYPTED_MARK) => Err(KeyTextError::Encrypted),
+        Err(KeyError::Malformed) if text.contains("-----BEGIN EC ") => Err(KeyTextError::Key(
+            KeyError::Kind("an EC private key in SEC1"),
+        )),
         Err(KeyError::Malformed) if der.len() == 32 || der.len() == 64 => {
             Err(KeyTextError::BareKey(der.len()))
         }
@@ -202,7 +207,7 @@ fn describe_pem(text: &str) -> KeyTextError {
     let indented = |line: &str| line.starts_with([' ', '\t']) && line.contains("-----");
     if text.starts_with('\u{feff}') {
         KeyTextError::ByteOrderMark
-    } else if text.contains("Proc-Type: 4,ENCRYPTED") {
+    } else if text.contains(ENCRYPTED_MARK) {
         KeyTextError::Encrypted
     } else if text.contains("\\n") {
         KeyTextError::LiteralNewlines
@@ -222,6 +227,8 @@ fn is_hexadecimal(text: &str) -> bool {
     matches!(text.len(), 64 | 128) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// The header of an encrypted key of the traditional form (RFC 1421 section 4.6.1.1).
+const ENCRYPTED_MARK: &str = "Proc-Type: 4,ENCRYPTED";
 const OPENSSH_MAGIC: &[u8] = b"openssh-key-v1\0";
 
 #[cfg(test)]

@@ -3,6 +3,28 @@ use crate::key::KeyError;
 
 const BODY: &str = "MC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
 
+/// `openssl ec -aes128`.
+const ENCRYPTED_EC: &str = "-----BEGIN EC PRIVATE KEY-----
+Proc-Type: 4,ENCRYPTED
+DEK-Info: AES-128-CBC,F3F8BFE0EC8EAA19667F9ED25CFA23D4
+
+uhUwM5lXo+SvMhrBgZGrK1wGvTIYPHmhR9EhIkKOFNmnncwBTOdwf42CKvOv4tkw
+Tb58IAHIVdVLNqxQGM/YfuXnuc7p1HWPu4OUoVl6rjZJ5oPZaTMcKnEKKliLhYRh
+nijyLVRsC+hJoZd212u3Hv99TstUBbWMXaalNVB+fZ8=
+-----END EC PRIVATE KEY-----
+";
+
+/// `openssl ecparam -name prime256v1 -genkey`.
+const EC_WITH_PARAMETERS: &str = "-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIHaP07Px5rIKK+Pd3jo1zo2REIhdlB2fZ5VoFsi3LxySoAoGCCqGSM49
+AwEHoUQDQgAEGkXC+We+wiiqWXtXKwspV06iiLNCuBPbOB44DrZ2aPTQR0Nt3c/F
+akb2E0Q4EpuK+l0RTGFxvBrzbsREecLuKA==
+-----END EC PRIVATE KEY-----
+";
+
 fn pem(label: &str) -> String {
     format!("-----BEGIN {label}-----\n{BODY}\n-----END {label}-----\n")
 }
@@ -87,6 +109,11 @@ fn every_other_form_is_named() {
         (
             pem("RSA PRIVATE KEY").replace(BODY, "Proc-Type: 4,ENCRYPTED\n\n*"),
             KeyTextError::Encrypted,
+        ),
+        (ENCRYPTED_EC.to_owned(), KeyTextError::Encrypted),
+        (
+            EC_WITH_PARAMETERS.to_owned(),
+            KeyTextError::Key(KeyError::Kind("an EC private key in SEC1")),
         ),
         ("hunter2!".to_owned(), KeyTextError::Unknown),
         ("{\"kty\":\"OKP\"}".to_owned(), KeyTextError::Unknown),
