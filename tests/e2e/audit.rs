@@ -98,3 +98,28 @@ async fn where_no_decision_may_go_unrecorded_a_full_disk_ends_minting() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_stop_at_once_waits_for_the_end_of_the_trail() {
+    let bus = Bus::start().await;
+    let setup = bus
+        .issuer(Product::ACCESS_TOKEN)
+        .with_variable("MICROBUS_DEPLOYMENT", "LAB")
+        .with_variable("MICROBUS_CONFIGURATION", "files")
+        // There is no room for the end, which the log then says.
+        .with_file("config.yaml", "access.token.core:\n  AuditLog: /dev/full\n");
+    let mut issuer = setup.start();
+    issuer.until_logged("\"Serving\"").await;
+    let caller = bus.caller("tester.client", "id-tester0000").await;
+    let minted = caller.post(HOST, 666, "/mint", "{}").await;
+    assert_eq!(minted.response().status(), 200);
+    issuer.ask_to_stop();
+    issuer.until_logged("No other replica").await;
+    assert_eq!(issuer.stop().await.code(), Some(0));
+    let log = issuer.log().text();
+    let (_, end) = log.split_once("Stopping at once").unwrap();
+    assert!(
+        end.contains("The end of the audit trail was not written"),
+        "{log}"
+    );
+}

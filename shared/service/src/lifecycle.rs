@@ -121,7 +121,11 @@ impl Process {
             }
             tokio::select! {
                 () = self.stop(&serving) => {}
-                () = stop.asked() => tracing::warn!("Stopping at once"),
+                () = stop.asked() => {
+                    tracing::warn!("Stopping at once");
+                    // Decisions that were answered are recorded all the same, which takes milliseconds.
+                    self.audit.flush();
+                }
             }
             Ok(())
         })
