@@ -11,6 +11,7 @@ use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
 
 /// Keys of one publisher by their ID, fetched when an unknown one is asked for. Clones share the keys.
 ///
@@ -35,7 +36,12 @@ pub type Fetched<I, K> = BoxFuture<'static, Result<Vec<(I, K)>, FetchError>>;
 
 struct State<I, K> {
     cache: KeyCache<I, K>,
-    running: Option<Fetch>,
+    running: Option<Running>,
+}
+
+struct Running {
+    task: AbortHandle,
+    fetch: Fetch,
 }
 
 type Fetch = Shared<BoxFuture<'static, Result<(), FetchError>>>;
@@ -140,8 +146,10 @@ where
 
     /// Joins the fetch that runs or waits for its turn, or starts one.
     fn fetch(&self, state: &mut State<I, K>, now: Instant) -> Fetch {
-        if let Some(running) = &state.running {
-            return running.clone();
+        // A task that is over and still stands here ended with the runtime that ran it.
+        let running = state.running.as_ref();
+        if let Some(running) = running.filter(|running| !running.task.is_finished()) {
+            return running.fetch.clone();
         }
         let begin = state.cache.next_fetch(now);
         let inner = Arc::clone(&self.inner);
@@ -169,15 +177,20 @@ where
             }
         };
         // Spawned, so that it ends even when everyone who waits for it has given up.
-        let task = tokio::spawn(fetch);
+        let spawned = tokio::spawn(fetch);
+        let task = spawned.abort_handle();
         let inner = Arc::clone(&self.inner);
         let joined = async move {
-            task.await
+            spawned
+                .await
                 .unwrap_or_else(|error| Err(inner.failure(&error.to_string())))
         };
-        let running = joined.boxed().shared();
-        state.running = Some(running.clone());
-        running
+        let fetch = joined.boxed().shared();
+        state.running = Some(Running {
+            task,
+            fetch: fetch.clone(),
+        });
+        fetch
     }
 }
 

@@ -207,6 +207,26 @@ async fn a_source_that_panics_is_asked_again() {
     assert_eq!(reason(verifier.verify_now(&token(&signer))), "believed");
 }
 
+#[test]
+fn a_fetch_that_ended_with_its_runtime_is_begun_anew() {
+    let key = key(1);
+    let source = SlowSource::publishing(&[&key]);
+    let (verifier, token) = (source.verifier(), token(&key));
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    let short = runtime();
+    let amid_the_fetch = Duration::from_millis(50);
+    let checked = short
+        .block_on(async { tokio::time::timeout(amid_the_fetch, verifier.verify(&token)).await });
+    assert!(checked.is_err() && source.fetches() == 1);
+    drop(short);
+    let checked = runtime().block_on(verifier.verify(&token));
+    assert_eq!(reason(checked), "believed");
+    assert_eq!(source.fetches(), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_a_second_for_a_silent_issuer() {
     let source = SlowSource::answering(Answer::Silence);
