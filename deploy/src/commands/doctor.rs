@@ -56,7 +56,7 @@ pub(crate) struct Doctor {
     /// A file with a token to verify; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "mint_as")]
     token: Option<PathBuf>,
-    /// URL of the ingress, as users write it
+    /// URL of the ingress, as users write it, with the path of a page that it serves [default path: /]
     #[arg(long, value_name = "URL")]
     ingress: Option<String>,
     /// A host, or host:port, that must be closed from where this runs

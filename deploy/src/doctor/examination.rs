@@ -49,7 +49,7 @@ pub struct Request {
     pub minter: Option<PathBuf>,
     /// A token to verify.
     pub token: Option<Zeroizing<String>>,
-    /// URL of the ingress.
+    /// URL of a page that the ingress serves.
     pub ingress: Option<String>,
     /// Hosts whose ports must be closed from here.
     pub outside: Vec<String>,

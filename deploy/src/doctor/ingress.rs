@@ -18,7 +18,7 @@ pub(super) const TLS: Check = Check {
 pub(super) const PORTS: Check = Check {
     id: "ingress-ports",
     what: "internal ports of the bus, through the ingress",
-    expected: "404 for each of them",
+    expected: "404 for each of them, and something else for a page that is there",
 };
 
 pub(super) async fn check(
@@ -82,13 +82,25 @@ async fn hides(url: &Url, artifacts: &Artifacts) -> Finding {
             Err(error) => return PORTS.unknown(format!("{url}: {error}"), "see ingress-tls"),
         }
     }
-    if open.is_empty() {
-        return PORTS.pass(format!("{} paths, each 404", INTERNAL.len()));
+    if !open.is_empty() {
+        return PORTS.fail(
+            open.join("; "),
+            "run the ingress with MICROBUS_DEPLOYMENT=PROD, and map no external port to an internal one",
+        );
     }
-    PORTS.fail(
-        open.join("; "),
-        "run the ingress with MICROBUS_DEPLOYMENT=PROD, and map no external port to an internal one",
-    )
+    // Whoever answers everything with 404, such as a proxy that has no ingress behind it, hides nothing.
+    match get(url, url.path(), artifacts).await {
+        Err(error) => PORTS.unknown(format!("{url}: {error}"), "see ingress-tls"),
+        Ok(answer) if answer.status == 404 => PORTS.unknown(
+            format!("{} paths, each 404, but so is {url} itself", INTERNAL.len()),
+            "name a page that the ingress serves: --ingress https://host/page",
+        ),
+        Ok(answer) => PORTS.pass(format!(
+            "{} paths, each 404, and {url} answers {}",
+            INTERNAL.len(),
+            answer.status
+        )),
+    }
 }
 
 async fn get(url: &Url, path: &str, artifacts: &Artifacts) -> Result<Answer, String> {

@@ -46,8 +46,11 @@ async fn plain_text_and_open_internal_ports_are_named() {
     );
     let careful = doctor(ingress(StatusCode::NOT_FOUND, StatusCode::MOVED_PERMANENTLY).await);
     careful.names("ingress-tls", "PASS", "redirects with 301");
-    careful.names("ingress-ports", "PASS", "each 404");
+    careful.names("ingress-ports", "PASS", "each 404, and http://");
     assert_eq!(careful.code, 0);
+    // What is not there at all answers 404 as well.
+    let empty = doctor(ingress(StatusCode::NOT_FOUND, StatusCode::NOT_FOUND).await);
+    empty.names("ingress-ports", "UNKNOWN", "itself");
     let away = doctor(SocketAddr::from(([127, 0, 0, 1], 1)));
     away.names("ingress-tls", "UNKNOWN", "refused");
     assert_eq!(away.code, 5);
