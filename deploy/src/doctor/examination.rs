@@ -4,10 +4,10 @@ use super::broker_accounts::Known;
 use super::credentials_accepted::Trusted;
 use super::place::{CredentialsFile, Place, serves_danger};
 use super::{
-    Check, Finding, alerts, broker_accounts, broker_external, broker_limits, broker_monitor,
-    broker_opmode, broker_tls, clock, credentials_accepted, credentials_present, deployment,
-    enforcement, expiry, first_verification, gitignore, ingress, issuers_isolated, issuers_up,
-    nats_url, plane, plane_running, runbook, secrets_modes, seeds,
+    Check, Finding, Verdict, alerts, broker_accounts, broker_external, broker_limits,
+    broker_monitor, broker_opmode, broker_tls, clock, credentials_accepted, credentials_present,
+    deployment, enforcement, expiry, first_verification, gitignore, ingress, issuers_isolated,
+    issuers_up, nats_url, plane, plane_running, runbook, secrets_modes, seeds,
 };
 use crate::broker::service::{self, Own};
 use crate::broker::{Server, Session, SessionError, System, SystemError};
@@ -111,7 +111,11 @@ pub async fn examine(request: &Request) -> Result<Vec<Finding>, DirectoryError> 
         .filter(|check| request.wants(check))
         .map(|check| check.id)
         .collect();
-    findings.retain(|finding| asked.contains(finding.id));
+    // A broker that does not answer is told even to those who asked for what depends on it alone.
+    findings.retain(|finding| {
+        let is_away = finding.id == broker_opmode::REACHABLE.id && finding.verdict == Verdict::Fail;
+        asked.contains(finding.id) || is_away
+    });
     Ok(findings)
 }
 
@@ -152,7 +156,8 @@ impl Examination<'_> {
         };
         let Ok(servers) = Server::parse_list(&urls) else {
             let remedy = "write nats://host:port or tls://host:port, several with commas between";
-            return vec![broker_opmode::REACHABLE.fail("the URL of the broker is none", remedy)];
+            let away = broker_opmode::REACHABLE.fail("the URL of the broker is none", remedy);
+            return with_the_rest_unknown(vec![away]);
         };
         let mut findings = Vec::new();
         let mut reached = None;
@@ -164,16 +169,7 @@ impl Examination<'_> {
             }
         }
         let Some(server) = reached else {
-            let rest = BROKER
-                .iter()
-                .filter(|check| **check != &broker_opmode::REACHABLE);
-            let unknown =
-                rest.filter(|check| findings.iter().all(|known: &Finding| known.id != check.id));
-            let unknown: Vec<_> = unknown
-                .map(|check| check.unknown("the broker does not answer", "see broker-reachable"))
-                .collect();
-            findings.extend(unknown);
-            return findings;
+            return with_the_rest_unknown(findings);
         };
         let attempts = credentials_accepted::attempt(&self.places, server, &self.artifacts).await;
         let (seen, trusted) = self.system(&urls).await;
@@ -202,14 +198,19 @@ impl Examination<'_> {
         let mut session = match Session::open(server, &self.artifacts).await {
             Ok(session) => session,
             Err(error) => {
-                let remedy = "start it, or mend MICROBUS_NATS";
-                let reached = match broker_tls::check_failure(server, &error) {
-                    Some(finding) => finding,
+                let seen = match broker_tls::check_failure(server, &error) {
+                    Some(finding) => {
+                        let answers = format!("{server} answers, but {error}");
+                        let reached = broker_opmode::REACHABLE.unknown(answers, "see broker-tls");
+                        vec![reached, finding]
+                    }
                     None => {
-                        broker_opmode::REACHABLE.fail(format!("{server}: {}", told(&error)), remedy)
+                        let remedy = "start it, or mend MICROBUS_NATS";
+                        let away = format!("{server}: {}", told(&error));
+                        vec![broker_opmode::REACHABLE.fail(away, remedy)]
                     }
                 };
-                return (vec![reached], false);
+                return (seen, false);
             }
         };
         let info = session.info().clone();
@@ -413,6 +414,24 @@ impl Examination<'_> {
         findings.push(runbook::check(request.runbook.as_deref()));
         findings
     }
+}
+
+/// Adds to what is known of a broker that cannot be asked that the rest is not, and where to look for the cause.
+fn with_the_rest_unknown(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let failed = findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Fail);
+    let causes: BTreeSet<_> = failed.map(|finding| finding.id).collect();
+    let causes: Vec<_> = causes.into_iter().collect();
+    let remedy = format!("see {}", causes.join(" and "));
+    let rest = BROKER
+        .iter()
+        .filter(|check| findings.iter().all(|known| known.id != check.id));
+    let unknown: Vec<_> = rest
+        .map(|check| check.unknown("the broker cannot be asked", remedy.as_str()))
+        .collect();
+    findings.extend(unknown);
+    findings
 }
 
 /// Returns an error with its causes on one line.

@@ -57,8 +57,28 @@ async fn a_broker_that_enforces_nothing_or_too_little_is_named() {
         "FAIL",
         "127.0.0.1:1: nobody listens there",
     );
-    away.names("enforcement", "UNKNOWN", "does not answer");
+    away.names("enforcement", "UNKNOWN", "cannot be asked");
     assert_eq!(away.code, 69);
+}
+
+/// Whoever asks for a check that needs the broker learns that there is none, by the exit code as well.
+#[tokio::test]
+async fn a_broker_that_is_away_is_told_whatever_was_asked_for() {
+    let desk = Desk::with_init(&[]).await;
+    desk.issue_plain("some.example", "service");
+    let doctor = |url: &str, only: &str| {
+        let asked = ["--only", only, "--nats", url, "--directory", "service"];
+        diagnosis(&desk.run(&[&["doctor", "--json"], &asked[..]].concat()))
+    };
+    for url in ["", " , ", "http://a:1", "nats://127.0.0.1:1"] {
+        let away = doctor(url, "plane,creds-accepted");
+        away.names("broker-reachable", "FAIL", "");
+        away.names("creds-accepted", "UNKNOWN", "cannot be asked");
+        assert_eq!(away.code, 69, "{url:?}");
+    }
+    let files_alone = doctor("nats://127.0.0.1:1", "secrets-modes");
+    assert!(files_alone.with("UNKNOWN").is_empty(), "{files_alone:#?}");
+    assert_ne!(files_alone.code, 69);
 }
 
 #[tokio::test]
@@ -182,7 +202,17 @@ async fn certificates_that_nobody_believes_or_that_end_soon_are_named() {
         diagnosis(&desk.run(&[&arguments[..], &["broker-reachable,broker-tls"], more].concat()))
     };
     doctor(&lasting, &["--ca", "cert.pem"]).names("broker-tls", "PASS", "its certificate lasts ");
-    doctor(&lasting, &[]).names("broker-tls", "FAIL", "invalid peer certificate");
+    let disbelieved = doctor(&lasting, &[]);
+    disbelieved.names("broker-tls", "FAIL", "invalid peer certificate");
+    disbelieved.names("broker-reachable", "UNKNOWN", "answers, but TLS");
+    assert_eq!(disbelieved.code, 1);
+    let url = lasting.url();
+    for only in ["broker-reachable", "creds-accepted"] {
+        let asked = ["--only", only, "--nats", &url, "--directory", "service"];
+        let told = diagnosis(&lasting.run(&[&["doctor", "--json"], &asked[..]].concat()));
+        assert_eq!(told.code, 5);
+        assert_eq!(told.with("UNKNOWN")[0]["do"], "see broker-tls");
+    }
     let ending = with_certificate(5).await;
     doctor(&ending, &["--ca", "cert.pem"]).names("broker-tls", "WARN", "ends in 5 days");
 }
