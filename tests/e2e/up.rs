@@ -113,6 +113,19 @@ async fn a_bus_comes_up_green_mints_and_goes_down_without_a_trace() {
     assert!(processes_in(&bus).is_empty());
 }
 
+/// A terminal that is closed sends SIGHUP.
+#[tokio::test]
+async fn a_bus_whose_terminal_is_closed_goes_down_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Child::start("up", up(folder.path(), &[]));
+    let stop = child.log().line("Stop:", GREEN_WITHIN).await;
+    assert!(stop.is_some(), "{}", child.log().text());
+    child.signal(Signal::HUP);
+    assert!(child.exit(PATIENCE).await.success());
+    let bus = folder.path().canonicalize().unwrap().join("bus");
+    assert!(processes_in(&bus).is_empty());
+}
+
 #[tokio::test]
 async fn keys_of_an_earlier_bus_are_not_overwritten_and_a_missing_program_is_named() {
     let folder = tempfile::tempdir().unwrap();

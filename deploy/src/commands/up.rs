@@ -20,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// Makes operator, accounts and credentials in a new directory, starts a nats-server on a free loopback port, both issuers
 /// as processes of their own, each in a working directory with its own credentials, and runs `doctor`. Stops them all at
-/// Ctrl-C or SIGTERM. Nothing is downloaded.
+/// Ctrl-C or SIGTERM, or when the terminal is closed. Nothing is downloaded.
 ///
 /// Exit codes: 0 stopped as asked, 1 `doctor` found something wrong (with --once), 69 the broker or an issuer did not start,
 /// 78 a program is not there.
@@ -157,6 +157,7 @@ impl Scratch {
 struct Stop {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
 }
 
 impl Stop {
@@ -168,6 +169,7 @@ impl Stop {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
         })
     }
 
@@ -175,6 +177,7 @@ impl Stop {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }
