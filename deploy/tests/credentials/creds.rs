@@ -151,6 +151,52 @@ fn an_earlier_credential_declares_the_calls_of_a_bundle() {
     );
 }
 
+/// A grant that was taken out of the list would come back silently with the old file.
+#[test]
+fn a_list_of_calls_and_an_earlier_credential_of_one_service_are_refused() {
+    let desk = Desk::with_accounts();
+    desk.write(
+        "bank.yaml",
+        "{hostname: bank.acme, calls: [{host: shop.acme, route: /pay}]}",
+    );
+    desk.creds("--calls bank.yaml --out old").succeeded();
+    desk.write("bank.yaml", "{hostname: bank.acme, calls: []}");
+    desk.write("bank/manifest.yaml", "general: {hostname: bank.acme}");
+    desk.write("shop/manifest.yaml", "general: {hostname: bank.acme}");
+    desk.write("shop/calls.yaml", "calls: []");
+    for (sources, list) in [
+        ("--calls bank.yaml", "bank.yaml"),
+        ("--calls bank.yaml --manifests bank", "bank.yaml"),
+        ("--manifests shop", "shop/calls.yaml"),
+    ] {
+        desk.creds(&format!("{sources} --from-creds old"))
+            .failed(78, &["bank.acme has a list of calls", list, "--from-creds"]);
+    }
+    assert!(!desk.path("creds").exists());
+}
+
+#[test]
+fn two_manifests_of_one_service_are_refused_by_their_names() {
+    let desk = Desk::with_accounts();
+    for directory in ["bank", "shop"] {
+        desk.write(
+            &format!("{directory}/manifest.yaml"),
+            "general: {hostname: bank.acme}",
+        );
+        desk.write(&format!("{directory}/calls.yaml"), "calls: []");
+    }
+    desk.creds("--manifests bank,shop").failed(
+        78,
+        &[
+            "bank.acme has two manifests",
+            "bank/manifest.yaml",
+            "shop/manifest.yaml",
+        ],
+    );
+    assert!(!desk.path("creds").exists());
+    desk.creds("--manifests bank,bank").succeeded();
+}
+
 #[test]
 fn the_sample_of_calls_is_one() {
     let desk = Desk::with_accounts();

@@ -27,7 +27,7 @@ pub(super) struct Sources {
     /// Lists of calls, each of the service that its hostname says: one without a manifest, or one without a calls.yaml
     #[arg(long, value_name = "FILE,…", value_delimiter = ',')]
     calls: Vec<PathBuf>,
-    /// Credentials, or directories of them, to sign again with the permissions that they have
+    /// Credentials, or directories of them, to sign again with the permissions that they have; for services without a list of calls
     #[arg(long, value_name = "PATH,…", value_delimiter = ',')]
     from_creds: Vec<PathBuf>,
 }
@@ -92,14 +92,18 @@ impl Sources {
         Ok(again)
     }
 
-    fn declared_calls(&self) -> Result<BTreeMap<Hostname, Calls>, Failure> {
+    fn declared_calls(&self) -> Result<BTreeMap<Hostname, Listed>, Failure> {
         let mut declared = BTreeMap::new();
         for path in &self.calls {
             let calls = read_calls(path)?;
             let host = Service::of_calls(calls.clone())
                 .host()
                 .map_err(|error| misconfigured(path, &error))?;
-            if declared.insert(host.clone(), calls).is_some() {
+            let path = path.clone();
+            if declared
+                .insert(host.clone(), Listed { path, calls })
+                .is_some()
+            {
                 return Err(Failure::new(
                     Exit::Configuration,
                     format!("{host} has two lists of calls; put them into one file"),
@@ -114,16 +118,28 @@ impl Sources {
 struct Collection<'p> {
     presets: &'p Presets,
     /// Lists of calls that no manifest has taken yet.
-    declared: BTreeMap<Hostname, Calls>,
+    declared: BTreeMap<Hostname, Listed>,
     services: BTreeMap<Hostname, Service>,
+    /// The manifest of each service that has one.
+    manifests: BTreeMap<Hostname, PathBuf>,
+    /// The list of calls of each service that has one.
+    lists: BTreeMap<Hostname, PathBuf>,
+}
+
+/// A list of calls, and the file that it is in.
+struct Listed {
+    path: PathBuf,
+    calls: Calls,
 }
 
 impl<'p> Collection<'p> {
-    fn new(presets: &'p Presets, declared: BTreeMap<Hostname, Calls>) -> Self {
+    fn new(presets: &'p Presets, declared: BTreeMap<Hostname, Listed>) -> Self {
         Self {
             presets,
             declared,
             services: BTreeMap::new(),
+            manifests: BTreeMap::new(),
+            lists: BTreeMap::new(),
         }
     }
 
@@ -148,16 +164,36 @@ impl<'p> Collection<'p> {
         let host = manifest
             .host()
             .map_err(|error| misconfigured(&path, &error))?;
+        self.refuse_second_manifest(&host, &path)?;
         let beside = directory.join("calls.yaml");
-        let calls = if let Some(calls) = self.declared.remove(&host) {
+        let calls = if let Some(Listed { path, calls }) = self.declared.remove(&host) {
+            self.lists.insert(host, path);
             Some(calls)
         } else if beside.exists() {
-            Some(read_calls(&beside)?)
+            let calls = read_calls(&beside)?;
+            self.lists.insert(host, beside);
+            Some(calls)
         } else {
             let preset = self.presets.of_host(host.as_str());
             preset.and_then(Service::calls).cloned()
         };
         self.add(Service::new(manifest, calls))
+    }
+
+    /// Refuses another manifest of a service; the same one may be named twice.
+    fn refuse_second_manifest(&mut self, host: &Hostname, path: &Path) -> Result<(), Failure> {
+        let same = |path: &Path| std::fs::canonicalize(path).ok();
+        match self.manifests.insert(host.clone(), path.to_owned()) {
+            Some(before) if same(&before) != same(path) => Err(Failure::new(
+                Exit::Configuration,
+                format!(
+                    "{host} has two manifests, {} and {}; name the one that counts",
+                    before.display(),
+                    path.display()
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn add_bundle(&mut self, main: &Path, strict: bool) -> Result<(), Failure> {
@@ -199,15 +235,26 @@ impl<'p> Collection<'p> {
         Ok(())
     }
 
-    /// Returns the services `but` some; lists of calls that are left are those of services without a manifest.
+    /// Returns the services `but` some, whose earlier credentials say what they do, so that no list of calls may say it too;
+    /// lists that are left are those of services without a manifest.
     fn finish<'h>(
         mut self,
         but: impl Iterator<Item = &'h Hostname>,
     ) -> Result<Vec<Service>, Failure> {
-        for calls in std::mem::take(&mut self.declared).into_values() {
+        for (host, Listed { path, calls }) in std::mem::take(&mut self.declared) {
             self.add(Service::of_calls(calls))?;
+            self.lists.insert(host, path);
         }
         for host in but {
+            if let Some(list) = self.lists.get(host) {
+                return Err(Failure::new(
+                    Exit::Configuration,
+                    format!(
+                        "{host} has a list of calls, {}, and earlier credentials named with --from-creds; leave out one of both",
+                        list.display()
+                    ),
+                ));
+            }
             self.services.remove(host);
         }
         Ok(self.services.into_values().collect())
