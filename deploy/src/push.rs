@@ -120,6 +120,14 @@ impl<'a> Cluster<'a> {
         })
     }
 
+    /// Tells whether every server uses `served`, or will once somebody needs it.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    pub async fn all_use(&self, account: &str, served: &str) -> Result<bool, SystemError> {
+        Ok(self.using(account, served).await? == self.servers.len())
+    }
+
     /// Counts the servers that use `signed`, or will once somebody needs it, waiting a moment for the others.
     async fn using(&self, account: &str, signed: &str) -> Result<usize, SystemError> {
         let mut using = 0;

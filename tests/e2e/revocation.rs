@@ -2,7 +2,7 @@
 //! that would lock everybody out.
 
 use e2e::desk::{Desk, text};
-use e2e::{Caller, PATIENCE};
+use e2e::{Caller, NatsServer, PATIENCE};
 use microbus_deploy::{Jwt, Nkey, NkeyKind};
 use std::time::Duration;
 
@@ -216,6 +216,15 @@ async fn nothing_is_sent_when_a_file_or_a_name_is_wrong() {
     desk.run(&[&revoke, &operator[..], &at].concat())
         .ended(78)
         .complained("reading none.creds");
+    let at = [
+        "--nats",
+        &url,
+        "--system-creds",
+        "creds/other.example_nats.creds",
+    ];
+    desk.run(&[&revoke, &operator[..], &at].concat())
+        .ended(5)
+        .complained("nothing was sent: asking the servers");
     let everybody = ["revoke", "*", "--account", &account];
     let other_stays = ["--probe", "creds/other.example_nats.creds"];
     desk.run_at_broker(&[&everybody, &operator[..], &other_stays].concat())
@@ -261,25 +270,61 @@ async fn a_broker_that_keeps_no_accounts_is_changed_until_its_next_start_and_the
         "ops/operator-sk.nk",
     ])
     .ended(1)
+    .said("revoked: ")
     .said("proven: it cannot come back")
     .said("resolver_preload")
     .said("SIGHUP");
-    // Such a broker serves accounts of connected clients, and takes no new one.
-    let other = text(&desk.issue_plain("other.example", "creds"));
-    let _connected = connect(&desk, 0, "other.example", &other).await.unwrap();
-    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
-    let new = ["rotate-account", "new", &account, "--keys", "account2"];
-    let credentials = ["--from-creds", "creds", "--out", "creds2"];
-    let operator = ["--operator-key", "ops/operator-sk.nk"];
-    desk.run_at_broker(&[&new[..], &credentials, &operator].concat())
-        .ended(1)
-        .said("WRONG: 0 of 1 servers use what was sent")
-        .said("next, once nothing is WRONG: deploy them all at once");
     assert!(
         connect(&desk, 0, "some.example", &text(&file))
             .await
             .is_none()
     );
+}
+
+/// Such a broker serves accounts of connected clients, and takes no new one: until it has read the account in its file,
+/// nothing is said to be made, and the same line takes the run up.
+#[tokio::test]
+async fn a_new_account_is_made_once_a_broker_that_keeps_none_has_read_it() {
+    let mut desk = Desk::new();
+    desk.type_line("init ops --listen 127.0.0.1:0").succeeded();
+    desk.servers
+        .push(NatsServer::in_folder(&desk.path("ops")).await);
+    let before = text(&desk.issue_plain("some.example", "creds"));
+    let account = Jwt::read(&desk.read("ops/account.jwt")).unwrap().sub;
+    let new = |desk: &Desk| {
+        let what = ["rotate-account", "new", &account, "--keys", "account2"];
+        let credentials = ["--from-creds", "creds", "--out", "creds2"];
+        let operator = ["--operator-key", "ops/operator-sk.nk"];
+        desk.run_at_broker(&[&what[..], &credentials, &operator].concat())
+    };
+    let connected = connect(&desk, 0, "some.example", &before).await.unwrap();
+    let refused = new(&desk).ended(1).said(
+        "WRONG: 0 of 1 servers use what was sent: it is not in force; look into their logs, mend that and type the same",
+    );
+    for done in ["made: ", "issued: ", "next, "] {
+        assert!(!refused.stdout.contains(done), "{}", refused.stdout);
+    }
+    assert!(!desk.path("creds2/some.example_nats.creds").exists());
+    drop(connected);
+
+    let kept = std::fs::read_dir(desk.path("account-jwts")).unwrap();
+    let kept = kept.map(|entry| text(&entry.unwrap().path()));
+    let mut made = kept.map(|jwt| (Jwt::read(&jwt).unwrap().sub, jwt));
+    let (account2, jwt) = made.find(|(sub, _)| *sub != account).unwrap();
+    let preload = "resolver_preload: {\n";
+    let config = desk.read("ops/nats-server.conf");
+    let more = format!("{preload}  {account2}: {jwt}\n");
+    desk.write("ops/nats-server.conf", config.replace(preload, &more));
+    desk.servers[0].restart().await;
+    let _connected = connect(&desk, 0, "some.example", &before).await.unwrap();
+    new(&desk)
+        .ended(1)
+        .said("proven: each of 1 servers uses what was sent")
+        .said(&format!("made: {account2}"))
+        .said("issued: 1 credentials in creds2")
+        .said("proven: creds2/some.example_nats.creds can connect")
+        .said("next, once nothing is WRONG: deploy them all at once");
+    new(&desk).ended(1).complained("keys are never overwritten");
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ impl AsOperator {
     pub(crate) async fn cluster<'s>(&self, system: &'s System) -> Result<Cluster<'s>, Failure> {
         Cluster::find(system)
             .await
-            .map_err(|error| could_not_ask(&error))
+            .map_err(|error| not_asked(&error))
     }
 
     /// Opens the served JWT of `account`.
@@ -166,7 +166,8 @@ impl AsOperator {
         AccountChange::of(&served).map_err(|error| not_changed(&error))
     }
 
-    /// Signs `change`, keeps both JWTs, sends the new one, and reports what each server made of it; returns what was sent.
+    /// Signs `change`, keeps both JWTs, sends the new one, and reports what each server made of it; returns what was sent if
+    /// it is in force, which it is once every server uses it.
     ///
     /// # Errors
     /// [`Failure`] before anything is sent, or when the broker goes away meanwhile.
@@ -176,7 +177,7 @@ impl AsOperator {
         change: &AccountChange,
         papers: &Papers,
         report: &mut Report,
-    ) -> Result<String, Failure> {
+    ) -> Result<Option<String>, Failure> {
         let now = SystemClock.wall();
         let signed = change
             .sign(&papers.operator, now)
@@ -196,7 +197,22 @@ impl AsOperator {
             .await
             .map_err(|error| perhaps_sent(&error))?;
         tell(&pushed, change.account(), &kept_signed, report);
-        Ok(signed)
+        Ok((pushed.using == pushed.servers).then_some(signed))
+    }
+
+    /// Shows each server the account of `credentials`: one that keeps no accounts takes changes of those alone that it has
+    /// seen. Whether it lets them in does not matter yet.
+    ///
+    /// # Errors
+    /// [`Failure`] when the root CA cannot be read or the list of servers is none.
+    pub(crate) async fn introduce(&self, credentials: &Credentials) -> Result<(), Failure> {
+        let artifacts = self.broker.artifacts()?;
+        for server in self.broker.servers()? {
+            if let Ok(mut session) = Session::open(&server, &artifacts).await {
+                drop(session.log_in(Some(credentials)).await);
+            }
+        }
+        Ok(())
     }
 
     /// Proves that the probe can still connect.
@@ -271,6 +287,11 @@ pub(crate) fn not_changed(error: &ChangeError) -> Failure {
     Failure::caused(Exit::Finding, "nothing was sent", error)
 }
 
+/// Why the servers could not be asked before a change: nothing was sent.
+pub(crate) fn not_asked(error: &SystemError) -> Failure {
+    Failure::caused(Exit::Unknown, "nothing was sent: asking the servers", error)
+}
+
 /// Why the servers could not be asked.
 pub(crate) fn could_not_ask(error: &SystemError) -> Failure {
     Failure::caused(Exit::Unknown, "asking the servers", error)
@@ -291,7 +312,7 @@ fn perhaps_sent(error: &PushError) -> Failure {
 fn refused(error: &PushError) -> Failure {
     match error {
         PushError::Change(error) => not_changed(error),
-        PushError::System(error) => could_not_ask(error),
+        PushError::System(error) => not_asked(error),
         PushError::Unknown { .. } => Failure::caused(Exit::Finding, "nothing was sent", error),
     }
 }
@@ -324,12 +345,13 @@ fn tell(pushed: &Pushed, account: &str, kept: &Path, report: &mut Report) {
         ));
     } else {
         report.wrong(format!(
-            "{using} of {servers} servers use what was sent; look into their logs"
+            "{using} of {servers} servers use what was sent: it is not in force; look into their logs, mend that and type the \
+             same again"
         ));
     }
     if !pushed.kept {
         report.wrong(format!(
-            "no server keeps accounts, so this holds until its next start. With a MEMORY resolver write the content of {} \
+            "no server keeps accounts, so this holds until its next start at most. With a MEMORY resolver write the content of {} \
              behind {account} in resolver_preload and send the server a SIGHUP; with a URL resolver serve it under {account}",
             kept.display()
         ));

@@ -1,9 +1,8 @@
 //! What proves that somebody was cut off.
 
-use super::as_operator::{Report, could_not_ask};
-use crate::failure::Failure;
+use super::as_operator::Report;
 use microbus_deploy::Jwt;
-use microbus_deploy::broker::{ConnectionReport, Session, System};
+use microbus_deploy::broker::{Session, System};
 use std::time::Duration;
 
 /// Proves that the broker closes a connection that was open before.
@@ -29,7 +28,7 @@ pub(crate) async fn prove_gone(
 ) {
     let mut left = 0;
     for _ in 0..ATTEMPTS {
-        let connections = match connections(system, user).await {
+        let connections = match system.connections(user).await {
             Ok(connections) => connections,
             Err(error) => {
                 report.open(format!("whether a connection of it is open: {error}"));
@@ -47,20 +46,6 @@ pub(crate) async fn prove_gone(
         tokio::time::sleep(BETWEEN_ATTEMPTS).await;
     }
     report.wrong(format!("{left} connections of it are open"));
-}
-
-/// Returns the connections of `user`, or all.
-///
-/// # Errors
-/// [`Failure`] when the servers do not answer.
-pub(crate) async fn connections(
-    system: &System,
-    user: Option<&str>,
-) -> Result<Vec<ConnectionReport>, Failure> {
-    system
-        .connections(user)
-        .await
-        .map_err(|error| could_not_ask(&error))
 }
 
 /// Returns the account of a user's JWT.

@@ -1,8 +1,8 @@
 //! `revoke`: a user is cut off, and it is proven.
 
-use super::as_operator::{AsOperator, Report, not_changed};
+use super::as_operator::{AsOperator, Report, not_asked, not_changed};
 use super::at_broker::block_on;
-use super::proof::{account_in, connections, prove_cut_off, prove_gone};
+use super::proof::{account_in, prove_cut_off, prove_gone};
 use crate::arguments::account_key;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -20,7 +20,8 @@ use std::path::Path;
 /// proves that they use it, that the user's connections are closed and that it cannot come back. Credentials that are
 /// issued later, for the same key too, work.
 ///
-/// Exit codes: 0 proven, 1 refused or not all in order, 5 sent but not proven, 69 no broker.
+/// Exit codes: 0 proven, 1 refused or not all in order, 2 usage, 5 sent but not proven, or nothing sent because the servers
+/// could not be asked, 69 no broker, 78 a file is missing or wrong.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Revoke {
@@ -74,14 +75,17 @@ impl Revoke {
         change
             .revoke(&target.user, date::moment(until), now)
             .map_err(|error| not_changed(&error))?;
-        self.as_operator
+        let in_force = self
+            .as_operator
             .apply(&cluster, &change, &papers, report)
             .await?;
-        report.done(format!(
-            "revoked: {} of {account}, issued until {}",
-            target.user,
-            date::text(until)
-        ));
+        if in_force.is_some() {
+            report.done(format!(
+                "revoked: {} of {account}, issued until {}",
+                target.user,
+                date::text(until)
+            ));
+        }
         if let Some(witness) = witness {
             prove_cut_off(witness, report).await;
         }
@@ -150,7 +154,10 @@ impl Revoke {
             return Ok(account_in(jwt));
         }
         if target.user != EVERYBODY {
-            let connections = connections(system, Some(&target.user)).await?;
+            let connections = system
+                .connections(Some(&target.user))
+                .await
+                .map_err(|error| not_asked(&error))?;
             if let Some(jwt) = connections
                 .iter()
                 .find_map(|connection| Jwt::read(&connection.jwt).ok())

@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 /// every credential of a directory again for it. Deploy them all at once: old and new account share no traffic. `retire`
 /// then ends the old account: all of its users are cut off and cannot come back.
 ///
-/// Exit codes: 0 proven, 1 refused or not all in order, 5 sent but not proven, 69 no broker.
+/// Exit codes: 0 proven, 1 refused or not all in order, 2 usage, 5 sent but not proven, or nothing sent because the servers
+/// could not be asked, 69 no broker, 78 a file is missing or wrong.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct RotateAccount {
@@ -98,16 +99,24 @@ impl New {
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
         let change = self.as_operator.open(&cluster, &self.account).await?;
+        let taken_up = self.mark().exists();
         let keys = self.open_keys()?;
         let account = keys.identity.public_key();
         let change = change.into_new_account(&account, vec![keys.signing_key.public_key()]);
         // Signed before anything is sent: what cannot be issued again is known in time.
         let new = issue_all(&old, &keys)?;
         files::make_private_directory(&self.out)?;
-        let signed = self
+        if let Some((_, credentials)) = new.first().filter(|_| taken_up) {
+            self.as_operator.introduce(credentials).await?;
+        }
+        let in_force = self
             .as_operator
             .apply(&cluster, &change, &papers, report)
             .await?;
+        // The mark stays beside the keys, so that the same can be typed again.
+        let Some(signed) = in_force else {
+            return Ok(());
+        };
         for (name, credentials) in &new {
             let text = credentials.to_text();
             files::write_whole(&self.out.join(name), text.as_bytes(), Mode::Secret)?;
@@ -138,7 +147,7 @@ impl New {
 
     /// Makes the keys in a new directory, or takes up those of a run for the same account that was interrupted.
     fn open_keys(&self) -> Result<Keys, Failure> {
-        let mark = self.keys.join(UNFINISHED);
+        let mark = self.mark();
         if !mark.exists() {
             files::write_new_directory(&self.keys, &[])?;
             files::write_whole(&mark, self.account.as_bytes(), Mode::Public)?;
@@ -166,11 +175,15 @@ impl New {
         })
     }
 
+    fn mark(&self) -> PathBuf {
+        self.keys.join(UNFINISHED)
+    }
+
     /// Puts the account's JWT beside its keys, and ends the time in which a run is taken up.
     fn close_keys(&self, signed: &str) -> Result<(), Failure> {
         let path = self.keys.join("account.jwt");
         files::write_whole(&path, signed.as_bytes(), Mode::Public)?;
-        let mark = self.keys.join(UNFINISHED);
+        let mark = self.mark();
         std::fs::remove_file(&mark)
             .map_err(|error| Failure::caused(Exit::Internal, mark.display(), &error))
     }
@@ -236,9 +249,14 @@ impl Retire {
             .revoke(EVERYBODY, now, now)
             .map_err(|error| not_changed(&error))?;
         // The leaked key can still sign: what it signs from now on ends with the account itself.
-        self.as_operator
+        let in_force = self
+            .as_operator
             .apply(&cluster, &change, &papers, report)
             .await?;
+        // An account that is deleted could not be revoked again.
+        if in_force.is_none() {
+            return Ok(());
+        }
         self.delete(&system, &cluster, &papers, report).await?;
         prove_gone(&system, None, dead, report).await;
         self.as_operator.prove_probe(&papers, report).await;

@@ -1,6 +1,6 @@
 //! `rotate-signing-key`: the key that signs the users of an account is replaced, in steps that cut nobody off by accident.
 
-use super::as_operator::{AsOperator, Report, not_changed};
+use super::as_operator::{AsOperator, Report, not_asked, not_changed};
 use super::at_broker::block_on;
 use super::proof::{account_in, prove_gone};
 use crate::arguments::account_key;
@@ -10,6 +10,7 @@ use crate::files;
 use crate::pending_seed::PendingSeed;
 use clap::{Args, Subcommand};
 use microbus_deploy::Jwt;
+use microbus_deploy::account_change::ChangeError;
 use microbus_deploy::bootstrap::Mode;
 use std::path::PathBuf;
 
@@ -19,7 +20,8 @@ use std::path::PathBuf;
 /// (`creds --from-creds`) and deploy them. `remove` takes the old key from the account: whoever still has credentials of it
 /// is cut off and cannot come back. After a leak, `remove` first.
 ///
-/// Exit codes: 0 proven, 1 refused or not all in order, 5 sent but not proven, 69 no broker.
+/// Exit codes: 0 proven, 1 refused or not all in order, 2 usage, 5 sent but not proven, or nothing sent because the servers
+/// could not be asked, 69 no broker, 78 a file is missing or wrong.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct RotateSigningKey {
@@ -92,10 +94,14 @@ impl Add {
         change
             .add_signing_key(&key)
             .map_err(|error| not_changed(&error))?;
-        let signed = self
+        let in_force = self
             .as_operator
             .apply(&cluster, &change, &papers, report)
             .await?;
+        // The seed stays pending, so that the same can be typed again.
+        let Some(signed) = in_force else {
+            return Ok(());
+        };
         files::write_whole(&self.account_jwt, signed.as_bytes(), Mode::Public)?;
         pending.settle()?;
         let (new_key, account_jwt) = (self.new_key.display(), self.account_jwt.display());
@@ -123,13 +129,21 @@ impl Remove {
         let system = self.as_operator.broker.connect().await?;
         let cluster = self.as_operator.cluster(&system).await?;
         let mut change = self.as_operator.open(&cluster, &self.account).await?;
-        change
-            .remove_signing_key(&self.key)
-            .map_err(|error| not_changed(&error))?;
-        self.as_operator
+        if let Err(error) = change.remove_signing_key(&self.key) {
+            // A run before may have taken it away at some servers alone: all get the same then.
+            let not_listed = matches!(error, ChangeError::NotListed { .. });
+            let everywhere = cluster.all_use(&self.account, change.served()).await;
+            if !not_listed || everywhere.map_err(|error| not_asked(&error))? {
+                return Err(not_changed(&error));
+            }
+        }
+        let in_force = self
+            .as_operator
             .apply(&cluster, &change, &papers, report)
             .await?;
-        report.done(format!("removed: {} of {}", self.key, self.account));
+        if in_force.is_some() {
+            report.done(format!("removed: {} of {}", self.key, self.account));
+        }
         prove_gone(&system, None, dead, report).await;
         self.as_operator.prove_probe(&papers, report).await;
         Ok(())
