@@ -299,7 +299,7 @@ impl Issuer {
 
     /// Asks for a new key regardless of the age of the one that signs; [`Issuer::advance`] makes it.
     pub fn rotate(&self) {
-        lock(&self.member).request_rotation();
+        lock(&self.member).request_rotation(self.clock.now());
     }
 
     /// Drafts a token for `claims` that lives for the caller's time budget.
@@ -353,6 +353,7 @@ impl Issuer {
             own: own.collect(),
             replicas: member.replicas().peers().count(),
             next_rotation: next_rotation.map(|due| due.saturating_duration_since(now)),
+            overdue: next_rotation.map_or(Duration::ZERO, |due| now.saturating_duration_since(due)),
         }
     }
 

@@ -127,8 +127,8 @@ impl Member {
     }
 
     /// Asks for another key regardless of the age of the one that signs.
-    pub(crate) fn request_rotation(&mut self) {
-        self.ring.request_rotation();
+    pub(crate) fn request_rotation(&mut self, now: Instant) {
+        self.ring.request_rotation(now);
     }
 
     /// Tells whether a key should be made and given to [`Member::prepare`].

@@ -232,6 +232,25 @@ fn rotation_on_command_goes_through_the_same_steps() {
 }
 
 #[test]
+fn a_key_that_is_not_made_when_it_is_due_is_overdue_since_then() {
+    let fixture = fixture();
+    let interval = Config::default().key_rotation_interval;
+    let report = |after: Duration| {
+        fixture.clock.advance(after);
+        let keys = fixture.issuer.keys(fixture.clock.now());
+        (keys.next_rotation.unwrap(), keys.overdue)
+    };
+    let minute = Duration::from_secs(60);
+    assert_eq!(report(interval - minute), (minute, Duration::ZERO));
+    assert_eq!(report(2 * minute), (Duration::ZERO, minute));
+    fixture.advance(Duration::ZERO);
+    fixture.advance(ACTIVATION_DELAY);
+    assert_eq!(report(Duration::ZERO), (interval, Duration::ZERO));
+    fixture.issuer.rotate();
+    assert_eq!(report(minute), (Duration::ZERO, minute));
+}
+
+#[test]
 fn a_wall_clock_that_steps_neither_rotates_nor_withdraws_a_key() {
     let fixture = fixture();
     let kids = fixture.kids();

@@ -89,6 +89,8 @@ pub struct KeyReport {
     pub replicas: usize,
     /// How long until another key is due; `None` where that is the operator's business.
     pub next_rotation: Option<Duration>,
+    /// For how long another key has been due and is not made.
+    pub overdue: Duration,
 }
 
 /// What is to be seen of one key.

@@ -47,7 +47,8 @@ impl RotationPolicy {
 pub struct KeyRing {
     policy: RotationPolicy,
     latest: Option<Instant>,
-    rotate_now: bool,
+    /// Since when another key is wanted regardless of the age of the one that signs.
+    requested: Option<Instant>,
     next: Option<Held>,
     active: Option<Held>,
     /// Newest first.
@@ -105,7 +106,7 @@ impl KeyRing {
         Self {
             policy,
             latest: None,
-            rotate_now: false,
+            requested: None,
             next: None,
             active: None,
             retired: Vec::new(),
@@ -134,7 +135,7 @@ impl KeyRing {
         if published.len() >= MOST_KEYS {
             return Err(RingError::Full);
         }
-        self.rotate_now = false;
+        self.requested = None;
         self.next = Some(Held {
             key: Arc::new(key),
             since: now,
@@ -185,9 +186,12 @@ impl KeyRing {
     }
 
     /// Asks for another key regardless of the age of the one that signs.
-    pub fn request_rotation(&mut self) {
+    pub fn request_rotation(&mut self, now: Instant) {
+        let now = self.at(now);
         // A key that waits already is the answer.
-        self.rotate_now = self.next.is_none();
+        if self.next.is_none() {
+            self.requested.get_or_insert(now);
+        }
     }
 
     /// Tells whether a key should be made and given to [`KeyRing::prepare`].
@@ -258,7 +262,7 @@ impl KeyRing {
         next.into_iter().chain(active).chain(retired).collect()
     }
 
-    /// Returns when another key is due; none while one waits, or when it is due now.
+    /// Returns when another key is due, or was while none is made; none while one waits, or before the first.
     #[must_use]
     pub fn next_rotation(&self) -> Option<Instant> {
         self.rotation_at().flatten()
@@ -300,7 +304,7 @@ impl KeyRing {
         later(next.since, self.policy.activation_delay)
     }
 
-    /// Returns when another key is due: none if one waits already, `Some(None)` if it is due now.
+    /// Returns when another key is due: none if one waits already, `Some(None)` if the first one is.
     #[expect(
         clippy::option_option,
         reason = "never, now and then are three answers"
@@ -308,10 +312,11 @@ impl KeyRing {
     fn rotation_at(&self) -> Option<Option<Instant>> {
         match (&self.next, &self.active) {
             (Some(_), _) => None,
-            (None, Some(active)) if !self.rotate_now => {
-                Some(Some(later(active.since, self.policy.interval)))
+            (None, Some(active)) => {
+                let aged = later(active.since, self.policy.interval);
+                Some(Some(self.requested.map_or(aged, |at| at.min(aged))))
             }
-            (None, _) => Some(None),
+            (None, None) => Some(None),
         }
     }
 

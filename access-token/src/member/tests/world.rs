@@ -272,7 +272,7 @@ impl World {
 
     /// Has a replica make another key.
     pub(super) fn rotate(&mut self, number: usize) {
-        self.replicas[number].member.request_rotation();
+        self.replicas[number].member.request_rotation(self.now);
         self.drive(number);
     }
 

@@ -29,7 +29,7 @@ impl Keys {
             )?,
             next_rotation: declare.gauge(
                 "microbus_token_next_rotation_timestamp_seconds",
-                "When another key is due, 0 where that is the operator's business [seconds since 1970]",
+                "When another key is due, 0 while one waits and where that is the operator's business [seconds since 1970]",
             )?,
             published: declare.int_gauges(
                 "microbus_token_jwks_keys",
@@ -61,9 +61,10 @@ impl Keys {
                 self.until.with_label_values(&[kid]).set(until);
             }
         }
-        let next = report
-            .next_rotation
-            .map_or(0.0, |left| wall.saturating_add(left).as_secs_f64());
+        let next = report.next_rotation.map_or(0.0, |left| {
+            let due = wall.saturating_add(left).saturating_sub(report.overdue);
+            due.as_secs_f64()
+        });
         self.next_rotation.set(next);
         let published = report.own.iter().filter(|key| key.is_published);
         self.published

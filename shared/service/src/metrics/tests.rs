@@ -165,6 +165,7 @@ fn keys_are_shown_with_times_and_those_that_are_gone_are_not() {
         foreign: 2,
         replicas: 1,
         next_rotation: Some(Duration::from_secs(60)),
+        overdue: Duration::ZERO,
     };
     let shown = text(&metrics, &report);
     for part in [
@@ -176,6 +177,11 @@ fn keys_are_shown_with_times_and_those_that_are_gone_are_not() {
     ] {
         assert!(shown.contains(part), "{part} not in\n{shown}");
     }
+    report.next_rotation = Some(Duration::ZERO);
+    report.overdue = Duration::from_secs(700);
+    let overdue = format!("microbus_token_next_rotation_timestamp_seconds{{{COMMON}}} 300\n");
+    let shown = text(&metrics, &report);
+    assert!(shown.contains(&overdue), "{shown}");
     report.own.clear();
     assert!(!text(&metrics, &report).contains("NHUPmL1Z_Pw"));
 }

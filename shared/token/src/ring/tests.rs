@@ -130,11 +130,14 @@ fn a_rotation_can_be_asked_for() {
     let mut ring = KeyRing::new(policy());
     ring.prepare(key(1), t).unwrap();
     ring.activate_now(t);
-    ring.request_rotation();
+    ring.request_rotation(t);
+    ring.request_rotation(t + seconds(1));
     assert!(ring.rotation_due(t));
+    assert_eq!(ring.next_rotation(), Some(t));
     assert_eq!(ring.next_wakeup(), Some(t));
+    let t = t + seconds(2);
     ring.prepare(key(2), t).unwrap();
-    ring.request_rotation();
+    ring.request_rotation(t);
     ring.confirm(&id(2), t);
     assert!(!ring.rotation_due(t));
 }
@@ -189,10 +192,7 @@ proptest! {
             let by = seconds(passed.unsigned_abs());
             time = if passed < 0 { time - by } else { time + by };
             let before = latest;
-            // A request for a rotation does not tell the time.
-            if !matches!(step, Step::Request) {
-                latest = latest.max(time);
-            }
+            latest = latest.max(time);
             let had_active = ring.active().is_some();
             // Until this step, the active key may have signed at any time.
             if let Some(active) = ring.active() {
@@ -215,7 +215,7 @@ proptest! {
                 }
                 Step::Advance => ring.advance(time),
                 Step::Request => {
-                    ring.request_rotation();
+                    ring.request_rotation(time);
                     Vec::new()
                 }
             };
