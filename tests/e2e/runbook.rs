@@ -14,7 +14,7 @@ use station::Station;
 use std::collections::BTreeMap;
 
 /// Blocks for tools that need more than a plain machine, over all pages.
-const ELSEWHERE: [(&str, usize); 2] = [("kubectl", 3), ("systemctl", 2)];
+const ELSEWHERE: [(&str, usize); 2] = [("kubectl", 3), ("systemctl", 3)];
 
 /// The sections of each page that is for a task, in their order.
 const SECTIONS: [&str; 5] = ["Symptom", "Decide", "Do", "Prove", "Afterwards"];
