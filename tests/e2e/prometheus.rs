@@ -130,27 +130,14 @@ async fn the_queries_of_the_dashboard_show_a_live_issuer_and_a_refused_caller_tr
     for caller in [&minter, &stranger] {
         caller.post(host, 666, "/mint", "{}").await;
     }
-    // What is new at the first scrape has not increased yet.
-    prometheus
-        .until("microbus_token_mint_refused_total{reason='not_a_minter'} == 1")
-        .await;
-    for caller in [&minter, &stranger] {
-        caller.post(host, 666, "/mint", "{}").await;
-    }
     prometheus
         .until("ALERTS{alertname='RefusedToMint', caller='stranger.client', alertstate='firing'}")
         .await;
     let queries = queries();
     assert!(queries.len() > 25, "{}", queries.len());
-    let mut empty = Vec::new();
     for query in &queries {
-        if prometheus.query(query).await.is_empty() {
-            empty.push(query);
-        }
+        prometheus.until(query).await;
     }
-    // Counters with labels have no series before the first event.
-    let is_of_events = |query: &&String| query.contains("verify_failures");
-    assert!(empty.iter().all(is_of_events), "{empty:#?}");
     let text = metrics_until(&admin, |_| true).await;
-    assert!(value(&text, "microbus_token_minted_total", &["tester.client"]) >= 2.0);
+    assert!(value(&text, "microbus_token_minted_total", &["tester.client"]) >= 1.0);
 }

@@ -142,5 +142,20 @@ fn reason(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// All that [`reason`] returns: each has a series from the start, so that the first refusal is an increase.
+pub(crate) const REASONS: [&str; 11] = [
+    "algorithm",
+    "expired",
+    "header_member",
+    "issuer",
+    "key_id",
+    "keys_unavailable",
+    "malformed",
+    "not_yet_valid",
+    "signature",
+    "time_claim",
+    "unknown_key",
+];
+
 #[cfg(test)]
 mod tests;

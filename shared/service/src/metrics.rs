@@ -14,6 +14,7 @@ pub(crate) use messages::Messages;
 pub use minting::Reason;
 pub(crate) use minting::{CallerCount, Minted};
 
+use crate::guard::REASONS;
 use crate::log::CommonFields;
 use crate::service::{KeyReport, Profile};
 use crate::status::Verifiers;
@@ -131,6 +132,14 @@ impl Metrics {
             "Whether the latest refresh of the configuration was put in force",
         )?;
         last_refresh_successful.set(1);
+        let verify_failures = declare.counters(
+            "microbus_token_verify_failures_total",
+            "Actors of requests that were refused",
+            &["reason"],
+        )?;
+        for reason in REASONS {
+            verify_failures.with_label_values(&[reason]);
+        }
         Ok(Self {
             uptime: declare.gauge(
                 "microbus_uptime_duration_seconds",
@@ -168,11 +177,7 @@ impl Metrics {
                 "microbus_token_audit_failing",
                 "Whether the audit trail cannot be written now",
             )?,
-            verify_failures: declare.counters(
-                "microbus_token_verify_failures_total",
-                "Actors of requests that were refused",
-                &["reason"],
-            )?,
+            verify_failures,
             clock_steps: declare.counter(
                 "microbus_token_clock_steps_total",
                 "Times that the wall clock was set",

@@ -229,3 +229,24 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
     assert_eq!(error.status, ErrorStatus::INTERNAL);
     assert_eq!(connector.in_flight(), 0);
 }
+
+#[test]
+fn every_reason_is_in_the_list_of_reasons() {
+    let errors = [
+        VerifyError::Algorithm,
+        VerifyError::Expired,
+        VerifyError::HeaderMember("crit"),
+        VerifyError::Issuer,
+        VerifyError::KeyIdMissing,
+        VerifyError::Segments,
+        VerifyError::NotYetValid,
+        VerifyError::Signature,
+        VerifyError::ExpiryMissing,
+        VerifyError::UnknownKey,
+    ];
+    let refusals = errors.into_iter().map(Refusal::Token);
+    let mut reasons: Vec<_> = refusals.map(|refusal| reason(&refusal)).collect();
+    reasons.push("keys_unavailable");
+    reasons.sort_unstable();
+    assert_eq!(reasons, REASONS);
+}

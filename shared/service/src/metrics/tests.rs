@@ -187,6 +187,15 @@ fn keys_are_shown_with_times_and_those_that_are_gone_are_not() {
 }
 
 #[test]
+fn each_reason_to_refuse_an_actor_is_there_before_its_first_event() {
+    let shown = text(&fixture::metrics(), &KeyReport::default());
+    let is_zero = |line: &&str| {
+        line.starts_with("microbus_token_verify_failures_total{") && line.ends_with(" 0")
+    };
+    assert_eq!(shown.lines().filter(is_zero).count(), REASONS.len());
+}
+
+#[test]
 fn hosts_beyond_a_limit_are_counted_as_other() {
     let metrics = fixture::metrics();
     for number in 0..70 {
