@@ -173,15 +173,11 @@ impl Exchange {
             }
         };
         let asked = self.connector.multicast_observed(&request, observe).await;
-        let result = match &asked {
-            Err(error) => {
-                tracing::warn!(error = %error, "Exchanging keys with other replicas");
-                "failed"
-            }
-            Ok(_) if !*answered.borrow() => "alone",
-            Ok(_) => "ok",
-        };
-        self.metrics.exchanges.with_label_values(&[result]).inc();
+        if let Err(error) = &asked {
+            tracing::warn!(error = %error, "Exchanging keys with other replicas");
+        }
+        let answers = asked.ok().map(|answers| answers.len());
+        self.metrics.exchanged(answers, *answered.borrow());
         replicas
     }
 

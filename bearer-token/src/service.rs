@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use microbus_bus::{Claim, Clock, Connector, Failure, Others, Route};
 use microbus_service::{
     Deployment, Function, KeyReport, Metrics, Minting, Options, Profile, Service, Settings, Shape,
-    Station, Verifier, Warming,
+    Station, Verifier,
 };
 use microbus_token::{KeyId, VerifyingKey};
 use microbus_wire::status::ErrorStatus;
@@ -124,8 +124,8 @@ impl BearerToken {
             Arc::clone(&self.issuer),
             Arc::clone(connector),
             Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
             Arc::clone(&self.minting),
-            Warming::new(Arc::clone(connector), Arc::clone(&self.metrics)),
         )
     }
 

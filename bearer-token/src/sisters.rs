@@ -10,7 +10,7 @@ use crate::word::Word;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use microbus_bus::{Claim, Clock, Connector, Others, Outgoing};
-use microbus_service::{Minting, Verifier, Warming};
+use microbus_service::{Metrics, Minting, Verifier, Warming};
 use microbus_token::{CompactJwt, JwkSet, KeyId};
 use microbus_wire::address::Address;
 use microbus_wire::header::FROM_ID;
@@ -24,6 +24,7 @@ pub(crate) struct Company {
     issuer: Arc<Issuer>,
     connector: Arc<Connector>,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
     minting: Arc<Minting>,
     warming: Warming,
     /// The key that verifiers were shown last.
@@ -35,15 +36,16 @@ impl Company {
         issuer: Arc<Issuer>,
         connector: Arc<Connector>,
         clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
         minting: Arc<Minting>,
-        warming: Warming,
     ) -> Arc<Self> {
         Arc::new(Self {
             issuer,
+            warming: Warming::new(Arc::clone(&connector), Arc::clone(&metrics)),
             connector,
             clock,
+            metrics,
             minting,
-            warming,
             shown: Mutex::new(None),
         })
     }
@@ -204,9 +206,12 @@ impl Company {
         // Whoever was slow at the last ping is waited for as well.
         self.connector
             .forget_responders(&[own.hostname.as_str().to_owned()]);
-        if let Err(error) = self.connector.multicast_observed(&request, observe).await {
+        let asked = self.connector.multicast_observed(&request, observe).await;
+        if let Err(error) = &asked {
             tracing::warn!(error = %error, "Looking for sister replicas");
         }
+        let answers = asked.ok().map(|answers| answers.len());
+        self.metrics.exchanged(answers, !found.is_empty());
         found
     }
 

@@ -177,6 +177,7 @@ async fn key_sets_exchanges_and_spent_budgets_are_counted() {
         value(text, jwk_sets, &[]) == before + 1.0
             && value(text, "microbus_token_budget_exhausted_total", &[]) == 1.0
             && value(text, exchanges, &["result=\"ok\""]) >= 1.0
+            && value(text, exchanges, &["result=\"alone\""]) >= 1.0
             && value(text, "microbus_token_verifiers", &["state=\"warm\""]) >= 1.0
     })
     .await;

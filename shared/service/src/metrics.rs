@@ -70,8 +70,8 @@ pub struct Metrics {
     pub literal_claim_names: IntCounter,
     /// Key files that could not be used when they were last looked at.
     pub unusable_key_files: IntGauge,
-    /// Exchanges of keys with other replicas, by `result`: `ok`, `alone` or `failed`.
-    pub exchanges: IntCounterVec,
+    /// Exchanges of keys with other replicas, by `result`.
+    exchanges: IntCounterVec,
     /// What the latest round of warming found of verifiers, by `state`: `warm`, `cold` or `unknown`.
     pub verifiers: IntGaugeVec,
 }
@@ -254,6 +254,17 @@ impl Metrics {
             cold: count("cold"),
             unknown: count("unknown"),
         }
+    }
+
+    /// Counts an exchange of keys that so many answered, ourselves too; none if it could not be made. It is `ok` if another
+    /// replica was among them, else `alone`. Whoever does not even hear itself has `failed`: the broker took nothing.
+    pub fn exchanged(&self, answers: Option<usize>, heard_another: bool) {
+        let result = match answers {
+            None | Some(0) => "failed",
+            Some(_) if heard_another => "ok",
+            Some(_) => "alone",
+        };
+        self.exchanges.with_label_values(&[result]).inc();
     }
 
     /// Counts an attempt to connect that failed before there was a link.

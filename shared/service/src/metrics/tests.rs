@@ -196,6 +196,20 @@ fn each_reason_to_refuse_an_actor_is_there_before_its_first_event() {
 }
 
 #[test]
+fn an_exchange_that_does_not_even_reach_ourselves_has_failed() {
+    for (answers, heard_another, expected) in [
+        (Some(2), true, "ok"),
+        (Some(1), false, "alone"),
+        (Some(0), false, "failed"),
+        (None, false, "failed"),
+    ] {
+        let metrics = fixture::metrics();
+        metrics.exchanged(answers, heard_another);
+        assert_eq!(metrics.exchanges.with_label_values(&[expected]).get(), 1);
+    }
+}
+
+#[test]
 fn hosts_beyond_a_limit_are_counted_as_other() {
     let metrics = fixture::metrics();
     for number in 0..70 {
