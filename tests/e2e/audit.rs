@@ -114,7 +114,7 @@ async fn a_stop_at_once_waits_for_the_end_of_the_trail() {
     let minted = caller.post(HOST, 666, "/mint", "{}").await;
     assert_eq!(minted.response().status(), 200);
     issuer.ask_to_stop();
-    issuer.until_logged("No other replica").await;
+    issuer.until_logged("No other replica: serving keys").await;
     assert_eq!(issuer.stop().await.code(), Some(0));
     let log = issuer.log().text();
     let (_, end) = log.split_once("Stopping at once").unwrap();
