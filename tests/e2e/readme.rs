@@ -349,6 +349,21 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "beyond_the_bound_a_request_is_shed_at_once_unless_it_is_exempt",
     ),
     (
+        "claims of more than 1 MiB, whose token no header could carry",
+        "tests/e2e/mint.rs",
+        "claims_that_no_header_could_carry_are_refused",
+    ),
+    (
+        "a message of more than 256 header fields",
+        "shared/wire/src/frame/tests.rs",
+        "a_message_of_too_many_header_fields_is_refused",
+    ),
+    (
+        "incomplete fragmented requests of one caller",
+        "shared/bus/src/responder/tests/fragments.rs",
+        "incomplete_requests_of_one_caller_leave_room_for_another",
+    ),
+    (
         "duplicate or absurd fragment indexes",
         "tests/e2e/fragments.rs",
         "a_doubled_or_absurd_fragment_is_refused_with_an_answer",
