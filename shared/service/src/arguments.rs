@@ -23,7 +23,7 @@ enum BodyKind {
 /// Reads the claims that a Mint request asks for.
 ///
 /// # Errors
-/// 400 for malformed input, 413 beyond [`MOST_BYTES`], 415 for a body of another type than JSON or a form.
+/// 400 for malformed input, 413 beyond 1 MiB, 415 for a body of another type than JSON or a form.
 pub fn claims(request: &Incoming) -> Result<Claims, Failure> {
     if request.body().len() > MOST_BYTES {
         let public = "the claims are too large";

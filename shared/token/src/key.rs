@@ -111,7 +111,7 @@ impl SigningKey {
 
     /// Signs `message` (RFC 8032, plain Ed25519).
     ///
-    /// The first signature and each [`PROOF_INTERVAL`]th after it are verified, by another library than the one that
+    /// The first signature and each 4096th after it are verified, by another library than the one that
     /// signs: three times as long as signing, hence not each of them.
     ///
     /// # Errors
