@@ -424,7 +424,11 @@ impl Issuer {
     fn publish(&self, member: &Member) {
         self.published
             .store(Arc::new(Published::of(member.union())));
-        self.active.store(member.ring().active().cloned());
+        let active = member.ring().active();
+        if let Some(key) = active {
+            key.verify_next();
+        }
+        self.active.store(active.cloned());
     }
 }
 

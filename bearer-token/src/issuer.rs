@@ -319,6 +319,7 @@ impl Issuer {
         }
         let kids = self.publish_union(state);
         self.signing.store(state.keys.signer().map(|key| {
+            key.key().verify_next();
             Arc::new(Signing {
                 key: Arc::clone(key),
                 until: state.keys.next_wakeup(),

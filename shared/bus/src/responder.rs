@@ -10,8 +10,8 @@
 //! bounded; where much waits, a second thread handles too (see `relief`), and a queue that stays long is cut (see `queue`).
 //!
 //! A request is acked when its turn comes or when the batch before it ends, whichever is first: within a millisecond unless
-//! claims are huge, where the shortest ack timeout is 100 ms. (An ack as soon as it is heard would be a write of its own: measured, a twentieth of
-//! the rate.)
+//! claims are huge, where the shortest ack timeout is 100 ms. (An ack as soon as it is heard would be a write of its own:
+//! measured, a twentieth of the rate.)
 //!
 //! Answer instead of ack: where it is allowed, a request that is answered at once is not acked, which saves a third of the
 //! messages. One that will be answered late is acked after all: when its handler says so, or when it has waited for

@@ -23,7 +23,7 @@ pub struct SigningKey {
     pair: Ed25519KeyPair,
     public: VerifyingKey,
     header: String,
-    /// How many signatures it has made.
+    /// How many signatures it has made since one was to be verified.
     signatures: AtomicU64,
 }
 
@@ -123,11 +123,15 @@ impl SigningKey {
         }
         let count = self.signatures.fetch_add(1, Ordering::Relaxed);
         if count.is_multiple_of(PROOF_INTERVAL) && !self.public.verify(message, &bytes) {
-            // The next one is verified too.
-            self.signatures.store(0, Ordering::Relaxed);
+            self.verify_next();
             return Err(WrongSignature(self.id.clone()));
         }
         Ok(bytes)
+    }
+
+    /// Has the next signature verified as the first one is, since the key begins to sign tokens or made a wrong one.
+    pub fn verify_next(&self) {
+        self.signatures.store(0, Ordering::Relaxed);
     }
 }
 

@@ -180,4 +180,10 @@ fn the_first_signature_of_a_key_and_some_later_ones_are_verified() {
     faulty.public = key(2).public;
     let unseen = (0..).take_while(|_| faulty.sign(b"d").is_ok()).count();
     assert_eq!(unseen as u64, PROOF_INTERVAL - 1);
+    faulty.public = key(1).public;
+    assert!(faulty.sign(b"e").is_ok());
+    faulty.public = key(2).public;
+    assert!(faulty.sign(b"f").is_ok(), "unseen");
+    faulty.verify_next();
+    assert!(faulty.sign(b"g").is_err());
 }
