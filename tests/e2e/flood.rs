@@ -80,9 +80,7 @@ async fn a_caller_that_comes_after_a_flood_is_served_before_it_is_worked_off() {
     // Everything is there before any of it is served: how fast it was written does not matter.
     scene.issuer.pause();
     write(flooder, WAITING).await;
-    for _ in 0..WAITING {
-        assert!(tap.next(PATIENCE).await.unwrap().subject.ends_with(".mint"));
-    }
+    tap.until_delivered(WAITING, ".mint", PATIENCE).await;
     write(other, LATECOMERS).await;
     scene.issuer.resume();
 

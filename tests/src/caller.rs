@@ -452,6 +452,19 @@ impl Listener {
         }
     }
 
+    /// Waits until the broker has delivered `count` messages to a subject that ends so, whatever comes between them.
+    ///
+    /// # Panics
+    /// Where one is not there within `limit` of the one before it.
+    pub async fn until_delivered(&mut self, count: usize, ending: &str, limit: Duration) {
+        let mut delivered = 0;
+        while delivered < count {
+            let message = self.next(limit).await;
+            let message = message.unwrap_or_else(|| panic!("{delivered} of {count} {ending}"));
+            delivered += usize::from(message.subject.ends_with(ending));
+        }
+    }
+
     async fn collect(
         &mut self,
         id: &str,
