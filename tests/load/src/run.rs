@@ -26,7 +26,7 @@ pub(crate) async fn run(settings: &Settings) -> Result<Results, Box<dyn Error>> 
         overloads: Vec::new(),
     };
     for workload in Workload::all(&settings.only, &settings.claims) {
-        progress(&format!("{}: starting", workload.title()))?;
+        progress(&format!("{}: building and starting", workload.title()))?;
         let mut field = field(&mut bed, workload, settings).await?;
         if !settings.overload.is_empty() {
             results.overloads.extend(field.flood(workload, settings)?);
