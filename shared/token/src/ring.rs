@@ -282,6 +282,8 @@ impl KeyRing {
         let Some(next) = self.next.take() else {
             return Vec::new();
         };
+        // It may have signed before: what verifiers were shown of it while it waited.
+        next.key.verify_next();
         let mut changes = vec![Change::Activated(next.key.id().clone())];
         if let Some(old) = self.active.replace(Held {
             key: next.key,

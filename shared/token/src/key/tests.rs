@@ -1,7 +1,10 @@
+use std::time::{Duration, Instant};
+
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::ring::{KeyRing, RotationPolicy};
 
 fn der(seed: u8) -> Vec<u8> {
     let mut der = hex("302e020100300506032b657004220420");
@@ -186,4 +189,21 @@ fn the_first_signature_of_a_key_and_some_later_ones_are_verified() {
     assert!(faulty.sign(b"f").is_ok(), "unseen");
     faulty.verify_next();
     assert!(faulty.sign(b"g").is_err());
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Instant can be had from the clock only"
+)]
+fn the_first_signature_after_an_activation_is_verified_whatever_was_signed_before() {
+    let now = Instant::now();
+    let mut faulty = key(1);
+    assert!(faulty.sign(b"a").is_ok());
+    faulty.public = key(2).public;
+    assert!(faulty.sign(b"b").is_ok(), "unseen");
+    let mut ring = KeyRing::new(RotationPolicy::access(Duration::from_secs(7200)));
+    ring.prepare(faulty, now).unwrap();
+    assert_eq!(ring.activate_now(now).len(), 1);
+    assert!(ring.active().unwrap().sign(b"c").is_err());
 }
