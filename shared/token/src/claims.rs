@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::json::{JsonError, Reading, Scanner, ValueKind, normalise};
 use crate::literal::is_literal;
-use crate::members::{Members, decode_text};
+use crate::members::{Members, Value, decode_text};
 
 /// The claims of a token: names with JSON values in the normal form of the Go services, sorted.
 ///
@@ -96,9 +96,13 @@ impl Claims {
         self.0.insert(name, value);
     }
 
-    /// Sets a claim to a text.
-    pub(crate) fn insert_text(&mut self, name: &str, text: &str) {
-        self.0.insert_text(name, text);
+    /// Sets claims that come in the order of their names, which are no literals and need no escapes; names inside their values
+    /// are those of claims that were here.
+    pub(crate) fn insert_sorted<'v>(
+        &mut self,
+        claims: impl IntoIterator<Item = (&'static str, Value<'v>)>,
+    ) {
+        self.0.insert_sorted(claims);
     }
 
     /// Removes a claim; false if there was none of that name.

@@ -303,6 +303,15 @@ impl<'a> Scanner<'a> {
     }
 
     fn string(&mut self) -> Result<bool, JsonError> {
+        // Nearly all texts are copied as they are, with their quotes.
+        let inside = self.rest.get(1..).unwrap_or_default();
+        let close = plain_run(inside).saturating_add(1);
+        if self.rest.get(close) == Some(&b'"') {
+            let (text, tail) = self.rest.split_at(close.saturating_add(1));
+            self.out.extend_from_slice(text);
+            self.rest = tail;
+            return Ok(false);
+        }
         self.step();
         self.out.push(b'"');
         let mut escaped = false;

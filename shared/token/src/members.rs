@@ -70,6 +70,15 @@ impl Span {
     }
 }
 
+/// The value of a member.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value<'a> {
+    /// JSON in normal form.
+    Normal(&'a str),
+    /// A text that needs no escapes.
+    Plain(&'a str),
+}
+
 /// Members sorted by name, each name once. Removed and replaced ones stay in the buffer, unused.
 #[derive(Clone, Default)]
 pub(crate) struct Members {
@@ -123,29 +132,70 @@ impl Members {
 
     /// Sets a member to a value, which is in normal form.
     pub(crate) fn insert(&mut self, name: &str, value: &[u8]) {
-        self.insert_with(name, |buffer| buffer.extend_from_slice(value));
-    }
-
-    /// Sets a member to a text.
-    pub(crate) fn insert_text(&mut self, name: &str, text: &str) {
-        self.insert_with(name, |buffer| {
-            push_text(text, buffer);
-        });
-    }
-
-    fn insert_with(&mut self, name: &str, push_value: impl FnOnce(&mut Vec<u8>)) {
         let place = self.find(name);
         let start = self.buffer.len();
         let escaped = push_text(name, &mut self.buffer);
         let name_end = self.buffer.len();
         self.buffer.push(b':');
-        push_value(&mut self.buffer);
+        self.buffer.extend_from_slice(value);
         let span = Span {
             start,
             name_end,
             end: self.buffer.len(),
             escaped,
         };
+        self.put(place, span);
+    }
+
+    /// Sets members in one pass over those that are there. They come in the order of their names, which need no escapes.
+    pub(crate) fn insert_sorted<'v>(
+        &mut self,
+        members: impl IntoIterator<Item = (&'static str, Value<'v>)>,
+    ) {
+        let mut index = 0_usize;
+        for (name, value) in members {
+            let later = self.spans.iter().skip(index);
+            let orders = later.map(|span| self.compare_name(span, name));
+            let found = orders
+                .enumerate()
+                .find(|(_, order)| order.is_ge())
+                .map(|(passed, order)| (index.saturating_add(passed), order));
+            let place = match found {
+                Some((index, Ordering::Equal)) => Ok(index),
+                Some((index, _)) => Err(index),
+                None => Err(self.spans.len()),
+            };
+            index = place.unwrap_or_else(|index| index);
+            let span = self.push_plain(name, value);
+            self.put(place, span);
+        }
+    }
+
+    fn push_plain(&mut self, name: &str, value: Value<'_>) -> Span {
+        let start = self.buffer.len();
+        self.buffer.push(b'"');
+        self.buffer.extend_from_slice(name.as_bytes());
+        self.buffer.push(b'"');
+        let name_end = self.buffer.len();
+        self.buffer.push(b':');
+        match value {
+            Value::Normal(json) => self.buffer.extend_from_slice(json.as_bytes()),
+            Value::Plain(text) => {
+                self.buffer.push(b'"');
+                self.buffer.extend_from_slice(text.as_bytes());
+                self.buffer.push(b'"');
+            }
+        }
+        Span {
+            start,
+            name_end,
+            end: self.buffer.len(),
+            escaped: false,
+        }
+    }
+
+    /// Puts a span in the place of another, or before it.
+    fn put(&mut self, place: Result<usize, usize>, span: Span) {
         match place {
             Ok(index) => {
                 if let Some(old) = self.spans.get_mut(index) {
@@ -180,13 +230,16 @@ impl Members {
     }
 
     fn find(&self, name: &str) -> Result<usize, usize> {
-        self.spans.binary_search_by(|span| {
-            if span.escaped {
-                span.name(&self.buffer).as_ref().cmp(name)
-            } else {
-                compare(span.plain_name(&self.buffer), name.as_bytes())
-            }
-        })
+        self.spans
+            .binary_search_by(|span| self.compare_name(span, name))
+    }
+
+    fn compare_name(&self, span: &Span, name: &str) -> Ordering {
+        if span.escaped {
+            span.name(&self.buffer).as_ref().cmp(name)
+        } else {
+            compare(span.plain_name(&self.buffer), name.as_bytes())
+        }
     }
 }
 

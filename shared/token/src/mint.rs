@@ -8,6 +8,7 @@ use crate::claims::Claims;
 use crate::identifier::TokenId;
 use crate::issuer::Issuer;
 use crate::key::{SigningKey, WrongSignature};
+use crate::members::Value;
 
 /// A signed token: `header.claims.signature`, each part in unpadded base64url (RFC 7515 section 3.1).
 ///
@@ -102,14 +103,9 @@ pub fn force_access(
     jti: &TokenId,
     now: SystemTime,
 ) {
-    claims.insert_normal("idp", identity_provider.0.as_bytes());
     let life = lifetime.min(ACCESS_CEILING);
-    force(
-        claims,
-        Issuer::Access,
-        jti,
-        &Times::new(now, life, ACCESS_PADDING),
-    );
+    let times = Times::new(now, life, ACCESS_PADDING);
+    force(claims, Issuer::Access, Some(identity_provider), jti, &times);
 }
 
 /// Sets the claims that a caller may not choose: `iss`, `iat`, `exp`, `jti`. A given `idp` stays.
@@ -117,20 +113,28 @@ pub fn force_access(
 /// `iat` = floor(now − 5 min), `exp` = floor(now + lifetime + 5 min), in seconds since 1970.
 /// Source: spec: microbus-wire 11.3.
 pub fn force_bearer(claims: &mut Claims, lifetime: Duration, jti: &TokenId, now: SystemTime) {
-    force(
-        claims,
-        Issuer::Bearer,
-        jti,
-        &Times::new(now, lifetime, BEARER_PADDING),
-    );
+    let times = Times::new(now, lifetime, BEARER_PADDING);
+    force(claims, Issuer::Bearer, None, jti, &times);
 }
 
-fn force(claims: &mut Claims, issuer: Issuer, jti: &TokenId, times: &Times) {
-    claims.insert_text("iss", issuer.url());
-    claims.insert_text("jti", jti.as_str());
-    let mut digits = itoa::Buffer::new();
-    claims.insert_normal("iat", digits.format(times.issued).as_bytes());
-    claims.insert_normal("exp", digits.format(times.expires).as_bytes());
+fn force(
+    claims: &mut Claims,
+    issuer: Issuer,
+    identity_provider: Option<&IdentityProvider>,
+    jti: &TokenId,
+    times: &Times,
+) {
+    let (mut exp, mut iat) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let times = [
+        ("exp", Value::Normal(exp.format(times.expires))),
+        ("iat", Value::Normal(iat.format(times.issued))),
+    ];
+    let idp = identity_provider.map(|idp| ("idp", Value::Normal(&idp.0)));
+    let texts = [
+        ("iss", Value::Plain(issuer.url())),
+        ("jti", Value::Plain(jti.as_str())),
+    ];
+    claims.insert_sorted(times.into_iter().chain(idp).chain(texts));
 }
 
 /// Signs claims as they are.

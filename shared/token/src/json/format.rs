@@ -66,40 +66,52 @@ pub(crate) fn push_float(value: f64, out: &mut Vec<u8>) {
 
 /// Counts the leading bytes that stand for themselves both in the input and in the output.
 pub(crate) fn plain_run(bytes: &[u8]) -> usize {
-    // Blocks let the compiler compare sixteen bytes at once; what is shorter is looked up.
-    let (blocks, _) = bytes.as_chunks::<16>();
-    let whole = blocks
-        .iter()
-        .take_while(|block| block.iter().fold(true, |all, &byte| all & is_plain(byte)))
-        .count()
-        .saturating_mul(16);
-    let rest = bytes.get(whole..).unwrap_or_default();
-    rest.iter()
-        .position(|&byte| PLAIN.get(usize::from(byte)) != Some(&true))
-        .unwrap_or(rest.len())
-        .saturating_add(whole)
-}
-
-const fn is_plain(byte: u8) -> bool {
-    (byte >= 0x20)
-        & (byte < 0x80)
-        & (byte != b'"')
-        & (byte != b'\\')
-        & (byte != b'<')
-        & (byte != b'>')
-        & (byte != b'&')
-}
-
-/// [`is_plain`] of each byte.
-static PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0_u8;
-    while let Some(place) = plain.split_at_mut(byte as usize).1.first_mut() {
-        *place = is_plain(byte);
-        if byte == u8::MAX {
-            break;
+    // Most texts are too short for more than a word at a time.
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut run = 0_usize;
+    for word in words {
+        let others = others_in(u64::from_le_bytes(*word));
+        if others != 0 {
+            let plain = others.trailing_zeros() / u8::BITS;
+            return run.saturating_add(plain as usize);
         }
-        byte += 1;
+        run = run.saturating_add(word.len());
     }
-    plain
-};
+    let plain = rest.iter().take_while(|&&byte| is_plain(byte)).count();
+    run.saturating_add(plain)
+}
+
+/// Marks the first of eight bytes that does not stand for itself, and perhaps others behind it, by their highest bits.
+fn others_in(word: u64) -> u64 {
+    let all = |byte: u8| u64::from_le_bytes([byte; 8]);
+    // A borrow marks too much, but only behind a byte that is marked rightly.
+    let below = |word: u64, least: u8| word.wrapping_sub(all(least)) & !word;
+    let equal = |word: u64, byte: u8| below(word ^ all(byte), 1);
+    // `"` and `&` differ in one bit, and so do `<` and `>`.
+    let quotes = equal(word | all(b'"' ^ b'&'), b'"' | b'&');
+    let angles = equal(word | all(b'<' ^ b'>'), b'<' | b'>');
+    (word | below(word, b' ') | quotes | angles | equal(word, b'\\')) & all(0x80)
+}
+
+/// Tells whether a byte stands for itself both in the input and in the output.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..0x80) && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_ends_at_the_first_byte_that_does_not_stand_for_itself() {
+        for (first, second) in (0..=u8::MAX).flat_map(|a| (0..=u8::MAX).map(move |b| (a, b))) {
+            for at in 0..10 {
+                let mut text = [b'x'; 12];
+                text[at] = first;
+                text[at + 1] = second;
+                let run = text.iter().position(|&byte| !is_plain(byte));
+                assert_eq!(plain_run(&text), run.unwrap_or(text.len()), "{text:?}");
+            }
+        }
+    }
+}
