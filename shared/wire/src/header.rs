@@ -7,6 +7,8 @@ use std::str;
 
 use bytes::Bytes;
 
+use crate::text::Text;
+
 /// `Microbus-Op-Code`: see [`OpCode`].
 pub const OP_CODE: &str = "Microbus-Op-Code";
 /// `Microbus-Msg-Id`: ties acks and responses to a request; opaque.
@@ -88,17 +90,50 @@ impl OpCode {
 /// Fields that were read stay where they are in the message, so that reading one allocates nothing for each of them.
 #[derive(Clone, Default)]
 pub struct Headers {
-    /// The message that fields were read from.
-    message: Bytes,
+    message: Message,
     /// Names and values that do not stand in the message as they are.
     own: Vec<u8>,
     fields: Vec<Field>,
 }
 
+/// The message that fields were read from.
+#[derive(Clone)]
+enum Message {
+    /// The part of it before the body. Nearly always it is text, which a value is then known to be.
+    Text(Text),
+    Bytes(Bytes),
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::Text(Text::default())
+    }
+}
+
+impl Message {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Field {
+    mark: Mark,
     name: Part,
     value: Part,
+}
+
+/// The length of a name and its last letter, in which nearly all names differ: those that do need no look at the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Mark(usize, Option<u8>);
+
+impl Mark {
+    fn of(name: &[u8]) -> Self {
+        Self(name.len(), name.last().map(u8::to_ascii_lowercase))
+    }
 }
 
 /// Where a name or a value lies.
@@ -121,10 +156,6 @@ impl Part {
         }
     }
 
-    fn length(self) -> usize {
-        self.end.saturating_sub(self.start) as usize
-    }
-
     fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -139,15 +170,27 @@ impl Headers {
     /// Makes an empty list for fields of this message.
     pub(crate) fn of(message: &Bytes) -> Self {
         Self {
-            message: message.clone(),
+            message: Message::Bytes(message.clone()),
             own: Vec::new(),
             fields: Vec::with_capacity(USUAL_FIELDS),
         }
     }
 
+    /// Notes that no more fields are read, behind so many bytes of the message.
+    pub(crate) fn end_at(&mut self, length: usize) {
+        if let Message::Bytes(bytes) = &self.message {
+            let head = bytes.slice(..length.min(bytes.len()));
+            self.message = Text::new(head.clone()).map_or(Message::Bytes(head), Message::Text);
+        }
+    }
+
     /// Returns the first value of a name; `None` if there is none or it is no UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
-        str::from_utf8(self.bytes(self.find(name)?.value)).ok()
+        let value = self.find(name)?.value;
+        match &self.message {
+            Message::Text(text) if value.in_message => text.get(value.range()),
+            Message::Text(_) | Message::Bytes(_) => str::from_utf8(self.bytes(value)).ok(),
+        }
     }
 
     /// Replaces all values of a name by one. Control characters in the value become blanks, as with the peer.
@@ -163,9 +206,8 @@ impl Headers {
         if let Some(canonical) = canonical_name(name.as_bytes())
             && !is_framing(&canonical)
         {
-            let name = self.keep(&canonical);
-            let value = self.keep(clean_value(value).trim_ascii().as_bytes());
-            self.fields.push(Field { name, value });
+            let value = clean_value(value);
+            self.keep_field(&canonical, value.trim_ascii().as_bytes());
         }
     }
 
@@ -186,9 +228,7 @@ impl Headers {
     /// Copies the fields whose canonical name is wanted from another list, all values, bytes unchanged.
     pub fn copy_from(&mut self, other: &Self, wanted: impl Fn(&str) -> bool) {
         for (name, value) in other.iter().filter(|(name, _)| wanted(name)) {
-            let name = self.keep(name.as_bytes());
-            let value = self.keep(value);
-            self.fields.push(Field { name, value });
+            self.keep_field(name.as_bytes(), value);
         }
     }
 
@@ -204,9 +244,12 @@ impl Headers {
 
     /// Adds a field that was checked while it was read; what is borrowed is borrowed from the message.
     pub(crate) fn push_read(&mut self, name: Cow<'_, [u8]>, value: Cow<'_, [u8]>) {
-        let name = self.part(name);
-        let value = self.part(value);
-        self.fields.push(Field { name, value });
+        let field = Field {
+            mark: Mark::of(&name),
+            name: self.part(name),
+            value: self.part(value),
+        };
+        self.fields.push(field);
     }
 
     /// Returns names and values as they are written: by name, and in order for equal names.
@@ -223,13 +266,13 @@ impl Headers {
     }
 
     fn find(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| self.is_named(field, name))
+        let mark = Mark::of(name.as_bytes());
+        let fields = self.fields.iter();
+        let mut alike = fields.filter(|field| field.mark == mark);
+        alike.find(|field| self.is_named(field, name))
     }
 
     fn is_named(&self, field: &Field, name: &str) -> bool {
-        if field.name.length() != name.len() {
-            return false;
-        }
         // Whoever asks mostly writes it as it is stored.
         let (stored, name) = (self.bytes(field.name), name.as_bytes());
         stored == name || stored.eq_ignore_ascii_case(name)
@@ -242,7 +285,7 @@ impl Headers {
 
     fn bytes(&self, part: Part) -> &[u8] {
         let buffer: &[u8] = if part.in_message {
-            &self.message
+            self.message.bytes()
         } else {
             &self.own
         };
@@ -255,11 +298,20 @@ impl Headers {
                 let start = bytes
                     .as_ptr()
                     .addr()
-                    .wrapping_sub(self.message.as_ptr().addr());
+                    .wrapping_sub(self.message.bytes().as_ptr().addr());
                 Part::new(start, bytes.len(), true)
             }
             Cow::Owned(bytes) => self.keep(&bytes),
         }
+    }
+
+    fn keep_field(&mut self, name: &[u8], value: &[u8]) {
+        let field = Field {
+            mark: Mark::of(name),
+            name: self.keep(name),
+            value: self.keep(value),
+        };
+        self.fields.push(field);
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Part {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::str;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use memchr::memchr;
 
 /// Splits at the first occurrence of an ASCII byte, which is in neither part.
@@ -13,25 +13,25 @@ pub(crate) fn split_at_byte(text: &str, byte: u8) -> Option<(&str, &str)> {
     Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
 }
 
-/// Bytes that are UTF-8. Cloning counts a reference.
+/// Bytes that are UTF-8, looked at once. Cloning counts a reference.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// Takes bytes, `None` if they are no UTF-8.
     pub fn new(bytes: Bytes) -> Option<Self> {
-        str::from_utf8(&bytes).is_ok().then_some(Self(bytes))
+        ByteString::try_from(bytes).ok().map(Self)
     }
 
     /// Returns a part of a message, in the memory of which it lies.
     pub(crate) fn of(message: &Bytes, part: &str) -> Self {
-        Self(message.slice_ref(part.as_bytes()))
+        Self::new(message.slice_ref(part.as_bytes())).unwrap_or_default()
     }
 
     /// Returns the same text in memory of its own.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self(ByteString::from(&*self.0))
     }
 }
 
@@ -45,8 +45,7 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
-        // Checked when it was made.
-        str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 

@@ -13,7 +13,7 @@ use crate::subject::Method;
 use crate::text::{Text, split_at_byte};
 
 pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
-    let mut lines = Lines { rest: payload };
+    let mut lines = Lines::of(payload);
     let line = text(lines.next_line()?)?;
     let (method, rest) = split_at_byte(line, b' ').ok_or(FrameError::StartLine)?;
     let (target, version) = split_at_byte(rest, b' ').ok_or(FrameError::StartLine)?;
@@ -36,7 +36,7 @@ pub(super) fn request(payload: &Bytes) -> Result<Request, FrameError> {
 }
 
 pub(super) fn response(payload: &Bytes) -> Result<Response, FrameError> {
-    let mut lines = Lines { rest: payload };
+    let mut lines = Lines::of(payload);
     let line = text(lines.next_line()?)?;
     let (version, status) = line.split_once(' ').ok_or(FrameError::StartLine)?;
     let version = parse_version(version)?;
@@ -156,6 +156,7 @@ impl Head {
         if !are_values(head.get(..read).unwrap_or_default()) {
             return Err(FrameError::Header);
         }
+        headers.end_at(payload.len().saturating_sub(lines.rest.len()));
         let framing = framing(length.as_deref(), encoding.as_deref(), version)?;
         Ok(Self {
             headers,
@@ -226,9 +227,18 @@ struct Line<'a> {
 /// What is left of the message, read line by line.
 struct Lines<'a> {
     rest: &'a [u8],
+    /// Which of [`USUAL_NAMES`] may come next.
+    usual: usize,
 }
 
 impl<'a> Lines<'a> {
+    fn of(message: &'a [u8]) -> Self {
+        Self {
+            rest: message,
+            usual: 0,
+        }
+    }
+
     /// Returns the next line without its LF or CRLF.
     fn next_line(&mut self) -> Result<&'a [u8], FrameError> {
         let (line, rest) = split_line(self.rest).ok_or(FrameError::Unterminated)?;
@@ -246,9 +256,13 @@ impl<'a> Lines<'a> {
         if line.is_empty() {
             return Ok(None);
         }
-        let colon = memchr(b':', line).ok_or(FrameError::Header)?;
-        let (name, value) = line.split_at_checked(colon).ok_or(FrameError::Header)?;
-        let value = value.strip_prefix(b":").unwrap_or(value);
+        let (name, value) = match self.usual_name(line) {
+            Some((name, value)) => (Some(Cow::Borrowed(name)), value),
+            None => {
+                let (name, value) = split_at(line, b':').ok_or(FrameError::Header)?;
+                (header_name(name)?, value)
+            }
+        };
         let mut value = Cow::Borrowed(trim(value));
         while self.is_at_blank() {
             let continuation = trim(self.next_line()?);
@@ -259,10 +273,18 @@ impl<'a> Lines<'a> {
         if let Cow::Owned(folded) = &mut value {
             *folded = trim_start(folded).to_vec();
         }
-        Ok(Some(Line {
-            name: header_name(name)?,
-            value,
-        }))
+        Ok(Some(Line { name, value }))
+    }
+
+    /// Splits a line with one of [`USUAL_NAMES`] behind those before.
+    fn usual_name(&mut self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let coming = USUAL_NAMES.get(self.usual..)?;
+        let is_next =
+            |usual: &&[u8]| line.starts_with(usual) && line.get(usual.len()) == Some(&b':');
+        let passed = coming.iter().position(is_next)?;
+        let (name, value) = line.split_at_checked(coming.get(passed)?.len())?;
+        self.usual = self.usual.saturating_add(passed).saturating_add(1);
+        Some((name, value.strip_prefix(b":")?))
     }
 }
 
@@ -379,8 +401,13 @@ fn leading(payload: &Bytes, rest: &[u8], length: u64) -> Bytes {
 
 /// Splits at the first LF, which is in neither part; `None` if there is none.
 fn split_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr(b'\n', bytes)?;
-    Some((bytes.get(..end)?, bytes.get(end.saturating_add(1)..)?))
+    split_at(bytes, b'\n')
+}
+
+/// Splits at the first occurrence of a byte, which is in neither part.
+fn split_at(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let at = memchr(byte, bytes)?;
+    Some((bytes.get(..at)?, bytes.get(at.saturating_add(1)..)?))
 }
 
 fn text(bytes: &[u8]) -> Result<&str, FrameError> {
@@ -405,5 +432,20 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Names in canonical form that nearly every request has, in the order in which they come: one that is found here needs no
+/// look at each letter.
+const USUAL_NAMES: [&[u8]; 11] = [
+    b"Host",
+    b"Content-Length",
+    b"Content-Type",
+    b"Microbus-Actor",
+    b"Microbus-Call-Depth",
+    b"Microbus-From-Host",
+    b"Microbus-From-Id",
+    b"Microbus-From-Version",
+    b"Microbus-Msg-Id",
+    b"Microbus-Op-Code",
+    b"Microbus-Time-Budget",
+];
 /// The longest line before a chunk that the peer reads.
 const MAX_CHUNK_LINE: usize = 4096;
