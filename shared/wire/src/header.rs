@@ -128,11 +128,17 @@ struct Field {
 
 /// The length of a name and its last letter, in which nearly all names differ: those that do need no look at the others.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Mark(usize, Option<u8>);
+struct Mark {
+    length: u16,
+    last: u8,
+}
 
 impl Mark {
     fn of(name: &[u8]) -> Self {
-        Self(name.len(), name.last().map(u8::to_ascii_lowercase))
+        Self {
+            length: u16::try_from(name.len()).unwrap_or(u16::MAX),
+            last: name.last().map_or(0, u8::to_ascii_lowercase),
+        }
     }
 }
 
