@@ -94,8 +94,42 @@ impl<F: Fn(Incoming) -> Handling + Send + Sync + 'static> Handler for F {
 pub enum Handling {
     /// Here it is.
     Done(Answer),
+    /// There is more to do, at once.
+    Next(Box<dyn Stage>),
     /// It takes something slow; cut off with 408 at the request's deadline.
     Later(BoxFuture<'static, Answer>),
+}
+
+/// A part of the work that an answer takes.
+///
+/// All requests that are handled together pass through one stage before any of them passes through the next: code and tables
+/// of a signature fill the nearest caches of a processor, so that whatever takes turns with it is fetched anew each time.
+pub trait Stage: Send {
+    /// Does it. A panic becomes a 500 of this request alone.
+    fn run(self: Box<Self>) -> Handling;
+}
+
+impl<F: FnOnce() -> Handling + Send> Stage for F {
+    fn run(self: Box<Self>) -> Handling {
+        self()
+    }
+}
+
+impl Handling {
+    /// Does what there is to do, and waits for what is slow.
+    ///
+    /// # Errors
+    /// The failure that is the answer.
+    pub async fn answer(self) -> Answer {
+        let mut handling = self;
+        loop {
+            handling = match handling {
+                Self::Done(answer) => return answer,
+                Self::Next(stage) => stage.run(),
+                Self::Later(answer) => return answer.await,
+            }
+        }
+    }
 }
 
 /// A reply, or why there is none.

@@ -72,7 +72,7 @@ pub use connection::{Connection, ConnectionClosed, Link};
 pub use connector::{Connector, Failures, OpenError};
 pub use failure::Failure;
 pub use handler::{
-    Acknowledge, Answer, Delivery, Handler, Handling, Incoming, Reply, Route, Scope, Urgency,
+    Acknowledge, Answer, Delivery, Handler, Handling, Incoming, Reply, Route, Scope, Stage, Urgency,
 };
 pub use identity::{Identity, random_instance_id};
 pub use nats::{ConnectError, DeprecatedLogin, NatsSettings};

@@ -1,6 +1,6 @@
 //! A guard of handlers on the bus.
 
-use microbus_bus::{Answer, Failure, Handler, Handling, Incoming};
+use microbus_bus::{Failure, Handler, Handling, Incoming};
 use microbus_required_claims::RequiredClaims;
 use microbus_token::{Verified, looks_like_jwt};
 use microbus_verify::{Check, Refusal, Verifier};
@@ -82,7 +82,7 @@ where
                 let shared = Arc::clone(&self.shared);
                 Handling::Later(Box::pin(async move {
                     let outcome = outcome.await;
-                    answer(shared.decide(request, outcome)).await
+                    shared.decide(request, outcome).answer().await
                 }))
             }
         }
@@ -120,11 +120,4 @@ where
 
 fn unauthorized() -> Failure {
     Failure::new(ErrorStatus::UNAUTHORIZED, "unauthorized")
-}
-
-async fn answer(handling: Handling) -> Answer {
-    match handling {
-        Handling::Done(answer) => answer,
-        Handling::Later(answer) => answer.await,
-    }
 }

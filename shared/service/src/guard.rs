@@ -11,7 +11,7 @@ use microbus_wire::header;
 use microbus_wire::status::ErrorStatus;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 /// Judges actors.
 #[derive(Clone)]
@@ -75,10 +75,7 @@ impl Handler for Guarded {
                         Ok(verified) => verified,
                         Err(refusal) => return Err(unauthorized(&metrics, &request, &refusal)),
                     };
-                    match handle_for(&verified, &*inner, request) {
-                        Handling::Done(answer) => answer,
-                        Handling::Later(answer) => answer.await,
-                    }
+                    handle_for(&verified, &*inner, request).answer().await
                 }))
             }
         }
@@ -95,8 +92,18 @@ fn handle_for(verified: &Verified, inner: &dyn Handler, request: Incoming) -> Ha
         roles: (!roles.is_empty()).then(|| serde_json::json!(roles).to_string()),
     });
     let scope = request.log_scope();
-    match scope.in_scope(|| inner.handle(request)) {
+    let handling = scope.in_scope(|| inner.handle(request));
+    go_on_within(scope, handling)
+}
+
+/// Has what is left to do done within a scope.
+fn go_on_within(scope: Span, handling: Handling) -> Handling {
+    match handling {
         Handling::Done(answer) => Handling::Done(answer),
+        Handling::Next(stage) => Handling::Next(Box::new(|| {
+            let handling = scope.in_scope(|| stage.run());
+            go_on_within(scope, handling)
+        })),
         Handling::Later(answer) => Handling::Later(Box::pin(answer.instrument(scope))),
     }
 }

@@ -17,6 +17,7 @@ mod acks;
 mod budgets;
 mod fragments;
 mod leaving;
+mod stages;
 
 const MINT: &str = "microbus.danger.666.tester_client.access_token_core._.POST.mint";
 const REPLY: &str = "microbus.reply._.access_token_core.tester_client.id-abcdefghij";

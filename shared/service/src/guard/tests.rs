@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixture::{self, answered, connector, outgoing};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use microbus_bus::{
     Acknowledge, Clock as _, Connection, Connector, Delivery, Reply, RequestError, Scope,
@@ -11,6 +12,7 @@ use microbus_wire::frame::Response;
 use microbus_wire::subject::Method;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -228,6 +230,31 @@ async fn a_panic_after_a_fetch_stays_inside_its_request() {
     let error = answered(connector.request(request).await).unwrap_err();
     assert_eq!(error.status, ErrorStatus::INTERNAL);
     assert_eq!(connector.in_flight(), 0);
+}
+
+#[test]
+fn later_stages_are_in_the_scope_of_the_actor_as_well() {
+    let _subscribed = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let scope = tracing::info_span!("actor");
+    let seen = Arc::<Mutex<Vec<_>>>::default();
+    let note = {
+        let seen = Arc::clone(&seen);
+        move || seen.lock().unwrap().push(Span::current().id())
+    };
+    let handling = Handling::Next(Box::new(move || {
+        note();
+        Handling::Next(Box::new(move || {
+            note();
+            Handling::Later(Box::pin(async move {
+                note();
+                Ok(Reply::empty(204))
+            }))
+        }))
+    }));
+    let answer = go_on_within(scope.clone(), handling).answer();
+    assert_eq!(answer.now_or_never().unwrap().unwrap().status, 204);
+    assert!(scope.id().is_some());
+    assert_eq!(*seen.lock().unwrap(), [scope.id(), scope.id(), scope.id()]);
 }
 
 #[test]
