@@ -58,8 +58,9 @@ pub(crate) fn routes(
             urgency: Urgency::Sheddable,
             acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| {
-                let draft = |claims| draft(&minter, &metrics, &request, claims);
-                Handling::Done(minting.answer(&request, draft))
+                minting.handle(request, |request, claims| {
+                    draft(&minter, &metrics, request, claims)
+                })
             }),
         },
     ]

@@ -41,7 +41,7 @@ pub(crate) fn routes(issuer: &Arc<Issuer>, minting: &Arc<Minting>) -> Vec<Route>
             urgency: Urgency::Sheddable,
             acknowledge: Acknowledge::IfLate,
             handler: Arc::new(move |request: Incoming| {
-                Handling::Done(minting.answer(&request, |claims| draft(&minter, claims)))
+                minting.handle(request, |_, claims| draft(&minter, claims))
             }),
         },
     ]

@@ -16,6 +16,9 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What answers requests to mint, and what measures the traffic.
+pub type Watched = (Arc<Minting>, Arc<dyn Observer>);
+
 /// Makes what answers requests to mint, configured by these property names and texts, and what measures the traffic, with
 /// traces where these variables say so: as in PROD exported if something fails, as in LAB all of them.
 ///
@@ -26,7 +29,7 @@ pub fn minting(
     texts: &[(&str, &str)],
     variables: &[(&str, &str)],
     deployment: Deployment,
-) -> Result<(Minting, Arc<dyn Observer>), Box<dyn Error>> {
+) -> Result<Watched, Box<dyn Error>> {
     let properties = [&MINTING_PROPERTIES[..], &AUDIT_PROPERTIES[..]].concat();
     let texts: Texts = texts
         .iter()
@@ -46,13 +49,13 @@ pub fn minting(
     };
     let metrics = Arc::new(Metrics::new(&common, profile)?);
     let audit = Arc::new(Audit::open(&settings, &metrics)?);
-    let minting = Minting::new(
+    let minting = Arc::new(Minting::new(
         Arc::clone(&metrics),
         audit,
         Arc::new(SystemClock),
         profile.issuer.host(),
         common.instance,
-    );
+    ));
     minting.configure(&settings);
     let variable = |name: &str| {
         let variable = variables.iter().find(|(known, _)| *known == name);

@@ -4,6 +4,7 @@
 //! the audit trail. The order: may this caller mint at all, and so often; can its claims be read; may it have these.
 
 mod callers;
+mod granted;
 mod minters;
 mod policy;
 mod properties;
@@ -20,11 +21,10 @@ use crate::settings::Settings;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use callers::{Caller, Callers};
+use granted::Granted;
 use microbus_audit::{Entry, Field};
-use microbus_bus::{Answer, Clock, Failure, Incoming, Reply};
-use microbus_token::{
-    Claims, CompactJwt, SigningKey, WrongSignature, sign_claims, sign_claims_within,
-};
+use microbus_bus::{Answer, Clock, Failure, Handling, Incoming, Reply};
+use microbus_token::{Claims, CompactJwt, SigningKey, UnsignedJwt, WrongSignature, sign_claims};
 use microbus_wire::header::FROM_ID;
 use microbus_wire::status::ErrorStatus;
 use properties::Rules;
@@ -118,23 +118,43 @@ impl Minting {
         self.rules.load().tell_callers_apart()
     }
 
-    /// Answers `request` with the token that `draft` makes of its claims: `{"token":"…"}`.
-    ///
-    /// # Errors
-    /// The failure that is the answer.
-    pub fn answer(
-        &self,
-        request: &Incoming,
-        draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
-    ) -> Answer {
+    /// Answers `request` with the token that `draft` makes of its claims: `{"token":"…"}`. What comes before the signature, the
+    /// signature, and what comes after it are stages.
+    #[must_use]
+    pub fn handle(
+        self: &Arc<Self>,
+        request: Incoming,
+        draft: impl FnOnce(&Incoming, Claims) -> Result<Draft, Refused>,
+    ) -> Handling {
         let caller = self.meet(request.from_host());
         let mut learnt = Learnt::default();
-        let decided = self.decide(request, &caller, draft, &mut learnt);
+        match self.decide(&request, &caller, draft, &mut learnt) {
+            Ok((key, unsigned)) => Handling::Next(Box::new(Granted {
+                minting: Arc::clone(self),
+                request,
+                caller,
+                learnt,
+                key,
+                unsigned,
+                signature: None,
+            })),
+            Err(refused) => Handling::Done(self.conclude(&request, &caller, &learnt, Err(refused))),
+        }
+    }
+
+    /// Counts and records what was decided, and returns the answer.
+    fn conclude(
+        &self,
+        request: &Incoming,
+        caller: &Caller,
+        learnt: &Learnt,
+        decided: Result<Bytes, Refused>,
+    ) -> Answer {
         let outcome = decided
             .as_ref()
             .map_or_else(|refused| refused.reason.as_str(), |_| MINTED);
         let recorded = if self.audit.wants(decided.is_ok()) {
-            self.record(request, outcome, &learnt)
+            self.record(request, outcome, learnt)
         } else {
             Ok(())
         };
@@ -169,15 +189,15 @@ impl Minting {
         recorded.then(|| draft.sign().inspect_err(report).ok())?
     }
 
-    /// Judges, drafts and signs, and returns the body of the answer; what is learnt on the way is kept even where the token
-    /// is refused.
+    /// Judges and drafts, and returns the answer's body but for the signature; what is learnt on the way is kept even where the
+    /// token is refused.
     fn decide(
         &self,
         request: &Incoming,
         caller: &Caller,
-        draft: impl FnOnce(Claims) -> Result<Draft, Refused>,
+        draft: impl FnOnce(&Incoming, Claims) -> Result<Draft, Refused>,
         learnt: &mut Learnt,
-    ) -> Result<Bytes, Refused> {
+    ) -> Result<(Arc<SigningKey>, UnsignedJwt), Refused> {
         let began = self.clock.now();
         let rules = self.rules.load();
         let host = request.from_host();
@@ -202,25 +222,22 @@ impl Minting {
         if self.audit.has(Field::IssGiven) {
             learnt.iss_given = claims.get_text("iss").map(Cow::into_owned);
         }
-        let read = self.clock.now();
-        let draft = learnt.draft.insert(draft(claims)?);
+        let draft = learnt.draft.insert(draft(request, claims)?);
         rules
             .policy
             .judge(host, &draft.claims)
             .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
-        let body = body_with_token(draft).map_err(|wrong| {
-            report(&wrong);
-            Refused {
-                reason: Reason::Signature,
-                failure: Failure::new(ErrorStatus::INTERNAL, "internal error").with_detail(wrong),
-            }
-        })?;
-        let seconds = |from, to: Instant| to.saturating_duration_since(from).as_secs_f64();
+        // A compact JWT needs no escaping.
+        let unsigned = UnsignedJwt::new("{\"token\":\"", &draft.claims, &draft.key, "\"}\n");
         let minted = &self.metrics.minted;
-        minted.parsing.observe(seconds(began, read));
-        minted.signing.observe(seconds(read, self.clock.now()));
+        minted.judging.observe(self.seconds_since(began));
         minted.lifetime.observe(draft.lifetime.as_secs_f64());
-        Ok(body)
+        Ok((Arc::clone(&draft.key), unsigned))
+    }
+
+    fn seconds_since(&self, then: Instant) -> f64 {
+        let took = self.clock.now().saturating_duration_since(then);
+        took.as_secs_f64()
     }
 
     fn record(
@@ -302,11 +319,6 @@ impl fmt::Debug for Minting {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Minting").finish_non_exhaustive()
     }
-}
-
-/// Signs a draft and returns `{"token":"…"}` and LF; a compact JWT needs no escaping.
-fn body_with_token(draft: &Draft) -> Result<Bytes, WrongSignature> {
-    sign_claims_within("{\"token\":\"", &draft.claims, &draft.key, "\"}\n").map(Bytes::from)
 }
 
 fn report(wrong: &WrongSignature) {

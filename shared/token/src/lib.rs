@@ -56,8 +56,8 @@ pub use jwk::{Jwk, JwkError, JwkSet, LARGEST_SET, MOST_KEYS};
 pub use key::{KeyError, SIGNATURE_LENGTH, SigningKey, VerifyingKey, WrongSignature};
 pub use literal::is_literal;
 pub use mint::{
-    ACCESS_CEILING, ACCESS_PADDING, BEARER_PADDING, CompactJwt, IdentityProvider, force_access,
-    force_bearer, mint_access, mint_bearer, sign_claims, sign_claims_within,
+    ACCESS_CEILING, ACCESS_PADDING, BEARER_PADDING, CompactJwt, IdentityProvider, UnsignedJwt,
+    force_access, force_bearer, mint_access, mint_bearer, sign_claims,
 };
 pub use pem::{KeyTextError, read_key_text};
 pub use ring::{ACTIVATION_DELAY, Change, KeyRing, KeyStation, RingError, RotationPolicy};

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::claims::Claims;
 use crate::identifier::TokenId;
 use crate::issuer::Issuer;
-use crate::key::{SigningKey, WrongSignature};
+use crate::key::{SIGNATURE_LENGTH, SigningKey, WrongSignature};
 use crate::members::Value;
 
 /// A signed token: `header.claims.signature`, each part in unpadded base64url (RFC 7515 section 3.1).
@@ -145,41 +145,70 @@ fn force(
 /// # Errors
 /// [`WrongSignature`].
 pub fn sign_claims(claims: &Claims, key: &SigningKey) -> Result<CompactJwt, WrongSignature> {
-    sign_claims_within("", claims, key, "").map(CompactJwt)
+    let unsigned = UnsignedJwt::new("", claims, key, "");
+    let signature = key.sign(unsigned.signing_input())?;
+    Ok(CompactJwt(unsigned.signed(&signature)))
 }
 
-/// Returns what [`sign_claims`] makes between two texts: an answer in one piece.
+/// A token that lacks its signature, between two texts: an answer in one piece.
 ///
-/// # Errors
-/// [`WrongSignature`].
-pub fn sign_claims_within(
-    before: &str,
-    claims: &Claims,
-    key: &SigningKey,
-    after: &str,
-) -> Result<String, WrongSignature> {
-    let mut json = Vec::new();
-    claims.write_json(&mut json);
-    let base64 = base64_simd::URL_SAFE_NO_PAD;
-    let header = key.encoded_header();
-    let parts = [
-        before.len(),
-        header.len(),
-        base64.encoded_length(json.len()),
-        ROOM_FOR_SIGNATURE,
-        after.len(),
-    ];
-    let mut text = String::with_capacity(parts.iter().sum());
-    text.push_str(before);
-    text.push_str(header);
-    text.push('.');
-    base64.encode_append(&json, &mut text);
-    let signed = text.get(before.len()..).unwrap_or_default();
-    let signature = key.sign(signed.as_bytes())?;
-    text.push('.');
-    base64.encode_append(signature, &mut text);
-    text.push_str(after);
-    Ok(text)
+/// Its `Debug` hides the claims.
+pub struct UnsignedJwt {
+    text: String,
+    /// Length of the text before it.
+    begin: usize,
+    after: &'static str,
+}
+
+impl UnsignedJwt {
+    /// Encodes header and claims behind `before`; `after` will follow the signature.
+    #[must_use]
+    pub fn new(before: &str, claims: &Claims, key: &SigningKey, after: &'static str) -> Self {
+        let mut json = Vec::new();
+        claims.write_json(&mut json);
+        let base64 = base64_simd::URL_SAFE_NO_PAD;
+        let header = key.encoded_header();
+        let parts = [
+            before.len(),
+            header.len(),
+            base64.encoded_length(json.len()),
+            ROOM_FOR_SIGNATURE,
+            after.len(),
+        ];
+        let mut text = String::with_capacity(parts.iter().sum());
+        text.push_str(before);
+        text.push_str(header);
+        text.push('.');
+        base64.encode_append(&json, &mut text);
+        Self {
+            text,
+            begin: before.len(),
+            after,
+        }
+    }
+
+    /// Returns what is to be signed (RFC 7515 section 5.1).
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        let text = self.text.as_bytes();
+        text.get(self.begin..).unwrap_or_default()
+    }
+
+    /// Returns the whole with its signature.
+    #[must_use]
+    pub fn signed(self, signature: &[u8; SIGNATURE_LENGTH]) -> String {
+        let mut text = self.text;
+        text.push('.');
+        base64_simd::URL_SAFE_NO_PAD.encode_append(signature, &mut text);
+        text.push_str(self.after);
+        text
+    }
+}
+
+impl fmt::Debug for UnsignedJwt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnsignedJwt").finish_non_exhaustive()
+    }
 }
 
 /// Seconds since 1970.

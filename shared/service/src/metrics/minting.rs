@@ -58,7 +58,7 @@ pub(crate) struct CallerCount {
 pub(crate) struct Minted {
     minted: IntCounterVec,
     refused: IntCounterVec,
-    pub(crate) parsing: Histogram,
+    pub(crate) judging: Histogram,
     pub(crate) signing: Histogram,
     pub(crate) lifetime: Histogram,
     pub(crate) first_seen: IntCounter,
@@ -68,7 +68,7 @@ impl Minted {
     pub(super) fn declare(declare: &Declare<'_>) -> Result<Self, Error> {
         let durations = declare.histograms(
             "microbus_token_mint_duration_seconds",
-            "Time to read the claims (parse), and to judge and sign them (sign) [seconds]",
+            "Time to read and judge the claims (parse), and to sign them (sign) [seconds]",
             &["phase"],
             MINT_SECONDS,
         )?;
@@ -83,7 +83,7 @@ impl Minted {
                 "Requests to mint that were refused",
                 &["caller", "reason"],
             )?,
-            parsing: durations.with_label_values(&["parse"]),
+            judging: durations.with_label_values(&["parse"]),
             signing: durations.with_label_values(&["sign"]),
             lifetime: declare.histogram(
                 "microbus_token_lifetime_seconds",
