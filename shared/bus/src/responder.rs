@@ -20,6 +20,7 @@
 //! [`LATE`] in the queue. No timer is needed for that, since whatever makes it wait is handled by the same task.
 
 mod callers;
+mod paper;
 mod partial;
 mod pending;
 mod queue;
@@ -39,6 +40,7 @@ use microbus_wire::fragment::Fragment;
 use microbus_wire::frame::{FrameError, Request};
 use microbus_wire::header;
 use microbus_wire::subject::{RequestSubject, SubjectError, subscription_subject};
+use paper::Paper;
 use partial::Partial;
 use pending::{Endpoint, Pending, panicked};
 use queue::Queue;
@@ -74,6 +76,7 @@ pub(crate) struct Responder {
     clock: Arc<dyn Clock>,
     callers: Mutex<Callers>,
     partial: Mutex<Partial>,
+    paper: Paper,
     queue: Mutex<Queue<Pending>>,
     /// Told when the queue is not empty any more.
     arrived: Arc<Notify>,
@@ -123,6 +126,7 @@ impl Responder {
             clock,
             callers: Mutex::new(Callers::new()),
             partial: Mutex::new(Partial::new(settings.round_trip)),
+            paper: Paper::new(),
             queue: Mutex::new(Queue::new(settings.limits.requests)),
             arrived: Arc::clone(&arrived),
             without_ack,
@@ -400,7 +404,7 @@ impl Responder {
             let late = now.saturating_duration_since(pending.heard) >= LATE;
             if late && !pending.acked || self.owes_ack(pending) {
                 pending.acked = true;
-                acks.push(pending.encode_ack(Fragment::WHOLE));
+                acks.push(pending.encode_ack(Fragment::WHOLE, &self.paper));
             }
             pending.acked
         });

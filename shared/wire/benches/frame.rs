@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use criterion::{Criterion, criterion_group, criterion_main};
 use microbus_wire::{
     Address, Fragment, Letterhead, Method, OpCode, Request, ResponseHead, Sender, header,
@@ -45,8 +45,12 @@ fn frame(c: &mut Criterion) {
         locality: None,
         queue: Some("access.token.core"),
     });
+    let mut sheet = BytesMut::with_capacity(32 << 10);
     c.bench_function("write an ack", |b| {
-        b.iter(|| letterhead.ack(black_box("D05aNIKi"), Fragment::WHOLE));
+        b.iter(|| {
+            letterhead.ack(black_box("D05aNIKi"), Fragment::WHOLE, &mut sheet);
+            sheet.split().freeze()
+        });
     });
     let head = ResponseHead {
         status: 200,
@@ -57,7 +61,10 @@ fn frame(c: &mut Criterion) {
     };
     let token = [b'x'; 500];
     c.bench_function("write a response", |b| {
-        b.iter(|| letterhead.response(black_box(&head), &token));
+        b.iter(|| {
+            letterhead.response(black_box(&head), &token, &mut sheet);
+            sheet.split().freeze()
+        });
     });
 }
 

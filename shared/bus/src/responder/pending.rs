@@ -2,6 +2,7 @@
 
 use super::Responder;
 use super::callers::Caller;
+use super::paper::Paper;
 use crate::connection::ConnectionClosed;
 use crate::failure::Failure;
 use crate::handler::{Answer, Delivery, Incoming, Received, Reply, Route, Urgency};
@@ -70,10 +71,10 @@ impl Pending {
     }
 
     /// Returns an ack and where it goes.
-    pub(super) fn encode_ack(&self, fragment: Fragment) -> (Subject, Bytes) {
+    pub(super) fn encode_ack(&self, fragment: Fragment, paper: &Paper) -> (Subject, Bytes) {
         let letterhead = &self.endpoint.letterhead;
-        let ack = letterhead.ack(self.request.message_id(), fragment);
-        (self.request.reply_to().clone(), ack.into())
+        let ack = paper.write(|out| letterhead.ack(self.request.message_id(), fragment, out));
+        (self.request.reply_to().clone(), ack)
     }
 }
 
@@ -150,7 +151,7 @@ impl Responder {
         fragment: Fragment,
     ) -> Result<(), ConnectionClosed> {
         pending.acked = true;
-        let (reply_to, ack) = pending.encode_ack(fragment);
+        let (reply_to, ack) = pending.encode_ack(fragment, &self.paper);
         self.connection.publish(reply_to, ack).await
     }
 
@@ -192,7 +193,10 @@ impl Responder {
                 message_id: pending.request.message_id(),
                 fragment,
             };
-            let payload = pending.endpoint.letterhead.response(&head, body);
+            let letterhead = &pending.endpoint.letterhead;
+            let payload = self
+                .paper
+                .write(|out| letterhead.response(&head, body, out));
             let payload = with_headers(payload, &reply.headers);
             let reply_to = pending.request.reply_to().clone();
             if self.connection.publish(reply_to, payload).await.is_err() {
@@ -274,8 +278,7 @@ pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
 }
 
 /// Adds the headers that a handler set, which few do.
-fn with_headers(payload: Vec<u8>, headers: &[(&'static str, &'static str)]) -> Bytes {
-    let payload = Bytes::from(payload);
+fn with_headers(payload: Bytes, headers: &[(&'static str, &'static str)]) -> Bytes {
     if headers.is_empty() {
         return payload;
     }

@@ -1,3 +1,4 @@
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;
@@ -235,18 +236,20 @@ fn an_ack_is_written_as_the_peer_writes_it() {
         locality: None,
         queue: Some("access.token.core"),
     };
-    let ack = Letterhead::new(&sender).ack("D05aNIKi", Fragment::WHOLE);
+    let mut ack = BytesMut::new();
+    Letterhead::new(&sender).ack("D05aNIKi", Fragment::WHOLE, &mut ack);
     let expected = "HTTP/1.1 202 Accepted\r\nConnection: close\r\nMicrobus-From-Host: access.token.core\r\n\
         Microbus-From-Id: id-gsw2gftqlx\r\nMicrobus-Msg-Id: D05aNIKi\r\nMicrobus-Op-Code: Ack\r\n\
         Microbus-Queue: access.token.core\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(String::from_utf8(ack).unwrap(), expected);
+    assert_eq!(ack, expected);
     sender.queue = None;
     sender.locality = Some("us-west-1");
-    let ack = Letterhead::new(&sender).ack("D05aNIKi", Fragment::parse("2/3"));
+    ack.clear();
+    Letterhead::new(&sender).ack("D05aNIKi", Fragment::parse("2/3"), &mut ack);
     let expected = "HTTP/1.1 100 Continue\r\nConnection: close\r\nMicrobus-From-Host: access.token.core\r\n\
         Microbus-From-Id: id-gsw2gftqlx\r\nMicrobus-Locality: us-west-1\r\nMicrobus-Msg-Id: D05aNIKi\r\n\
         Microbus-Op-Code: Ack\r\n\r\n";
-    assert_eq!(String::from_utf8(ack).unwrap(), expected);
+    assert_eq!(ack, expected);
 }
 
 #[test]
@@ -265,7 +268,9 @@ fn a_hostile_message_id_cannot_break_out_of_its_header() {
         locality: None,
         queue: None,
     });
-    let read = Response::parse(&Bytes::from(letterhead.response(&head, b""))).unwrap();
+    let mut written = BytesMut::new();
+    letterhead.response(&head, b"", &mut written);
+    let read = Response::parse(&written.freeze()).unwrap();
     assert_eq!(read.op_code(), Some(OpCode::Res));
 }
 
@@ -304,8 +309,11 @@ proptest! {
             status, op_code: OpCode::Res, content_type: Some("application/json"), message_id: "D05aNIKi",
             fragment: Fragment::parse(&format!("{index}/3")),
         };
-        let written = letterhead.response(&head, &body);
-        prop_assert_eq!(Response::parse(&Bytes::from(written.clone())).unwrap().encode(), written);
+        let mut written = BytesMut::from("before");
+        letterhead.response(&head, &body, &mut written);
+        prop_assert_eq!(&written.split_to(6)[..], b"before");
+        let written = written.freeze();
+        prop_assert_eq!(Response::parse(&written).unwrap().encode(), written);
     }
 
     #[test]

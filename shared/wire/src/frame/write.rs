@@ -1,5 +1,7 @@
 //! Writing messages, byte for byte as the peer's HTTP writer writes them.
 
+use bytes::BytesMut;
+
 use super::parse::allows_body;
 use super::{Request, Response};
 use crate::fragment::Fragment;
@@ -120,17 +122,17 @@ impl Letterhead {
         letterhead
     }
 
-    /// Returns an ack: somebody heard the request, before any work is done.
+    /// Appends an ack to `out`: somebody heard the request, before any work is done.
     ///
     /// One of many fragments is acked by a 100 instead of a 202.
-    pub fn ack(&self, message_id: &str, fragment: Fragment) -> Vec<u8> {
+    pub fn ack(&self, message_id: &str, fragment: Fragment, out: &mut BytesMut) {
         let id = clean_value(message_id);
         let id = id.trim_ascii().as_bytes();
-        let around = |[before, after]: &[Vec<u8>; 2]| [before, id, after].concat();
+        let mut around = |[before, after]: &[Vec<u8>; 2]| append(out, &[before, id, after]);
         if fragment.is_whole() {
-            around(&self.whole_ack)
+            around(&self.whole_ack);
         } else {
-            around(&self.ack_around_id(fragment))
+            around(&self.ack_around_id(fragment));
         }
     }
 
@@ -151,10 +153,10 @@ impl Letterhead {
         [before, after]
     }
 
-    /// Returns a response with a body, or with one part of a body.
+    /// Appends a response with a body, or with one part of a body, to `out`.
     ///
     /// A handler that sets headers of its own uses [`Response`].
-    pub fn response(&self, head: &ResponseHead<'_>, body: &[u8]) -> Vec<u8> {
+    pub fn response(&self, head: &ResponseHead<'_>, body: &[u8], out: &mut BytesMut) {
         let has_body = allows_body(head.status);
         let body = if has_body { body } else { &[] };
         let (mut code, mut length) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -183,8 +185,7 @@ impl Letterhead {
         } else {
             ""
         };
-        // The whole message has its exact size: who sends it need not keep track of room behind it.
-        [
+        let parts: &[&[u8]] = &[
             b"HTTP/1.1 ",
             code.as_bytes(),
             reason[0].as_bytes(),
@@ -209,8 +210,8 @@ impl Letterhead {
             no_length.as_bytes(),
             b"\r\n",
             body,
-        ]
-        .concat()
+        ];
+        append(out, parts);
     }
 }
 
@@ -233,6 +234,13 @@ const NO_LENGTH: &str = "Content-Length: 0\r\n";
 /// What stands before the identifier of the request, and what between that and the code.
 const ID_NAME: &str = "Microbus-Msg-Id: ";
 const OP_CODE_NAME: &str = "\r\nMicrobus-Op-Code: ";
+
+fn append(out: &mut BytesMut, parts: &[&[u8]]) {
+    out.reserve(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
 
 fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
