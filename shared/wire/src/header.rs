@@ -346,7 +346,7 @@ impl fmt::Debug for Headers {
 
 /// Returns a name in canonical form: capitals at the beginning and after hyphens. `None` if it is no HTTP token.
 pub(crate) fn canonical_name(name: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if is_usual(name) {
+    if USUAL_NAMES.contains(&name) {
         return Some(Cow::Borrowed(name));
     }
     let mut canonical = true;
@@ -404,25 +404,6 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
         || matches!(byte, b'^' | b'_' | b'`' | b'|' | b'~')
 }
 
-/// Tells whether a name is one that nearly every message has, in canonical form: those need no look at each letter,
-/// which is otherwise a quarter of the time to read a request.
-fn is_usual(name: &[u8]) -> bool {
-    matches!(
-        name,
-        b"Host"
-            | b"Content-Length"
-            | b"Content-Type"
-            | b"Microbus-Actor"
-            | b"Microbus-Call-Depth"
-            | b"Microbus-From-Host"
-            | b"Microbus-From-Id"
-            | b"Microbus-From-Version"
-            | b"Microbus-Msg-Id"
-            | b"Microbus-Op-Code"
-            | b"Microbus-Time-Budget"
-    )
-}
-
 /// Tells whether a canonical name is one that follows from the message itself.
 pub(crate) fn is_framing(canonical: &[u8]) -> bool {
     matches!(
@@ -431,6 +412,21 @@ pub(crate) fn is_framing(canonical: &[u8]) -> bool {
     )
 }
 
+/// Names in canonical form that nearly every request has, in the order in which they come: those need no look at each letter,
+/// which is otherwise a quarter of the time to read a request.
+pub(crate) const USUAL_NAMES: [&[u8]; 11] = [
+    b"Host",
+    b"Content-Length",
+    b"Content-Type",
+    b"Microbus-Actor",
+    b"Microbus-Call-Depth",
+    b"Microbus-From-Host",
+    b"Microbus-From-Id",
+    b"Microbus-From-Version",
+    b"Microbus-Msg-Id",
+    b"Microbus-Op-Code",
+    b"Microbus-Time-Budget",
+];
 /// What a request of a Go connector has, and a few more.
 const USUAL_FIELDS: usize = 12;
 
@@ -452,23 +448,9 @@ mod tests {
 
     #[test]
     fn the_usual_names_are_in_canonical_form() {
-        for name in [
-            ACTOR,
-            CALL_DEPTH,
-            FROM_HOST,
-            FROM_ID,
-            FROM_VERSION,
-            MESSAGE_ID,
-            OP_CODE,
-            TIME_BUDGET,
-            CONTENT_TYPE,
-        ] {
-            assert!(is_usual(name.as_bytes()), "{name}");
+        for name in USUAL_NAMES {
             let lower = name.to_ascii_lowercase();
-            assert_eq!(
-                canonical_name(lower.as_bytes()).as_deref(),
-                Some(name.as_bytes())
-            );
+            assert_eq!(canonical_name(&lower).as_deref(), Some(name));
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::{FrameError, MOST_FIELDS, Request, Response};
-use crate::header::{self, Headers};
+use crate::header::{self, Headers, USUAL_NAMES};
 use crate::percent;
 use crate::subject::Method;
 use crate::text::{Text, split_at_byte};
@@ -432,20 +432,5 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Names in canonical form that nearly every request has, in the order in which they come: one that is found here needs no
-/// look at each letter.
-const USUAL_NAMES: [&[u8]; 11] = [
-    b"Host",
-    b"Content-Length",
-    b"Content-Type",
-    b"Microbus-Actor",
-    b"Microbus-Call-Depth",
-    b"Microbus-From-Host",
-    b"Microbus-From-Id",
-    b"Microbus-From-Version",
-    b"Microbus-Msg-Id",
-    b"Microbus-Op-Code",
-    b"Microbus-Time-Budget",
-];
 /// The longest line before a chunk that the peer reads.
 const MAX_CHUNK_LINE: usize = 4096;

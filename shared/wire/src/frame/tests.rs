@@ -253,6 +253,38 @@ fn an_ack_is_written_as_the_peer_writes_it() {
 }
 
 #[test]
+fn headers_are_read_in_any_order_in_any_case_and_more_than_once() {
+    let read = request(
+        "POST https://h:1/p HTTP/1.1\r\nMicrobus-Time-Budget: 1s\r\nMicrobus-Msg-Id: one\r\nmicrobus-from-id: id\r\n\
+         Microbus-Msg-Id: two\r\nMicrobus-Msg-Ids: x\r\nMicrobus-Msg: y\r\nContent-Length: 2\r\nHost: h:1\r\n\r\n{}",
+    )
+    .unwrap();
+    let fields: Vec<_> = read.headers.iter().collect();
+    let expected: [(&str, &[u8]); 6] = [
+        ("Microbus-Time-Budget", b"1s"),
+        ("Microbus-Msg-Id", b"one"),
+        ("Microbus-From-Id", b"id"),
+        ("Microbus-Msg-Id", b"two"),
+        ("Microbus-Msg-Ids", b"x"),
+        ("Microbus-Msg", b"y"),
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(read.headers.get(header::MESSAGE_ID), Some("one"));
+    assert_eq!((read.host(), &read.body[..]), (Some("h:1"), &b"{}"[..]));
+}
+
+#[test]
+fn a_value_that_is_no_text_hides_no_other() {
+    let head = "POST https://h:1/p HTTP/1.1\r\nA: \u{e9}\r\nMicrobus-Msg-Id: x\r\n\r\n";
+    assert_eq!(request(head).unwrap().headers.get("A"), Some("\u{e9}"));
+    // The first of the two bytes of that letter alone.
+    let bytes: Vec<u8> = head.bytes().filter(|byte| *byte != 0xa9).collect();
+    let read = Request::parse(&bytes.into()).unwrap();
+    assert_eq!(read.headers.get("A"), None);
+    assert_eq!(read.headers.get(header::MESSAGE_ID), Some("x"));
+}
+
+#[test]
 fn a_hostile_message_id_cannot_break_out_of_its_header() {
     let head = ResponseHead {
         status: 200,
