@@ -526,7 +526,7 @@ pub enum SubscribeError {
 const LATE: Duration = Duration::from_millis(20);
 /// Requests handled between two looks at what arrived: about 400 µs of signatures.
 const BATCH: usize = 32;
-/// A batch ends one request after it took so long, where requests are large.
+/// No more requests join a batch whose first stages took so long, where requests are large.
 const LONG_BATCH: Duration = Duration::from_millis(2);
 
 #[cfg(test)]

@@ -161,6 +161,10 @@ impl Minting {
         match (decided, recorded) {
             (Ok(body), Ok(())) => {
                 caller.minted.inc();
+                if let Some(draft) = &learnt.draft {
+                    let lifetime = draft.lifetime.as_secs_f64();
+                    self.metrics.minted.lifetime.observe(lifetime);
+                }
                 Ok(Reply::json(body))
             }
             (Ok(_), Err(NotRecorded)) => {
@@ -229,9 +233,8 @@ impl Minting {
             .map_err(|refusal| Refused::of(Reason::Policy, request, refusal))?;
         // A compact JWT needs no escaping.
         let unsigned = UnsignedJwt::new("{\"token\":\"", &draft.claims, &draft.key, "\"}\n");
-        let minted = &self.metrics.minted;
-        minted.judging.observe(self.seconds_since(began));
-        minted.lifetime.observe(draft.lifetime.as_secs_f64());
+        let judging = &self.metrics.minted.judging;
+        judging.observe(self.seconds_since(began));
         Ok((Arc::clone(&draft.key), unsigned))
     }
 

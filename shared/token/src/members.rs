@@ -155,19 +155,12 @@ impl Members {
         let mut index = 0_usize;
         for (name, value) in members {
             let later = self.spans.iter().skip(index);
-            let orders = later.map(|span| self.compare_name(span, name));
-            let found = orders
-                .enumerate()
-                .find(|(_, order)| order.is_ge())
-                .map(|(passed, order)| (index.saturating_add(passed), order));
-            let place = match found {
-                Some((index, Ordering::Equal)) => Ok(index),
-                Some((index, _)) => Err(index),
-                None => Err(self.spans.len()),
-            };
-            index = place.unwrap_or_else(|index| index);
+            let is_before = |span: &&Span| self.compare_name(span, name).is_lt();
+            index = index.saturating_add(later.take_while(is_before).count());
+            let is_same = |span: &Span| self.compare_name(span, name).is_eq();
+            let replaces = self.spans.get(index).is_some_and(is_same);
             let span = self.push_plain(name, value);
-            self.put(place, span);
+            self.put(if replaces { Ok(index) } else { Err(index) }, span);
         }
     }
 

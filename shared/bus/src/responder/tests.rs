@@ -178,6 +178,11 @@ fn request(more: &[(&str, &str)]) -> Bytes {
     request_to("/mint", &[&CALLER, more].concat(), "{}")
 }
 
+fn request_number(number: usize) -> Bytes {
+    let id = number.to_string();
+    request_to("/mint", &[CALLER[0], ("Microbus-Msg-Id", &id)], "{}")
+}
+
 fn ok(body: impl Into<Bytes>) -> Handling {
     Handling::Done(Ok(Reply::json(body)))
 }

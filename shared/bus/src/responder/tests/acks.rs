@@ -12,11 +12,6 @@ fn fake_clock() -> (Arc<FakeClock>, Setup) {
     (clock, setup)
 }
 
-fn request_number(number: usize) -> Bytes {
-    let id = number.to_string();
-    request_to("/mint", &[CALLER[0], ("Microbus-Msg-Id", &id)], "{}")
-}
-
 /// What the caller was sent: op code and message ID.
 async fn sent(bench: &mut Bench) -> Vec<(OpCode, String)> {
     let heard = bench.heard().await.into_iter();

@@ -25,9 +25,7 @@ fn in_three_stages(done: &Done) -> impl Fn(Incoming) -> Handling + Send + Sync +
 
 async fn send_numbered(bench: &Bench, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        let id = number.to_string();
-        let headers = [CALLER[0], ("Microbus-Msg-Id", &id)];
-        bench.send(MINT, request_to("/mint", &headers, "{}")).await;
+        bench.send(MINT, request_number(number)).await;
     }
 }
 
